@@ -1,0 +1,109 @@
+"""What the rest of the project may ask of the clouds, in terms of `fleet.state`.
+
+Every method makes the calls it needs once, never retries, and raises `TransientError` or `PermanentError`.
+`read_*` has no effect, `ensure_*` may be repeated, `remove_*` succeeds when the thing is absent.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from fleet.state import Action, Droplet, DropletRequest, Firewall, Record, Rule, Size, Snapshot
+
+ActionType = Literal["power_on", "power_off", "shutdown", "reboot", "power_cycle"]
+
+
+class Droplets(Protocol):
+    """Droplets of the account."""
+
+    def read_tagged(self, tag: str) -> list[Droplet]:
+        """All droplets that carry the tag (all pages). An empty list never means that all are gone."""
+
+    def read(self, droplet_id: int) -> Droplet | None:
+        """One droplet, or None when the provider says that it does not exist."""
+
+    def ensure(self, request: DropletRequest) -> Droplet:
+        """The droplet of this intent: looked up by its `op:` tag first, and again after a lost reply; else created."""
+
+    def act(self, droplet_id: int, action: ActionType) -> Action:
+        """Starts an action; a pending one of another kind is a `TransientError`."""
+
+    def snapshot(self, droplet_id: int, name: str) -> Action:
+        """Starts a snapshot of the droplet, which should be off."""
+
+    def read_action(self, action_id: int) -> Action:
+        """The action as it is now."""
+
+    def remove(self, droplet_id: int) -> None:
+        """Destroys one droplet by its id; absent is fine."""
+
+
+class Snapshots(Protocol):
+    """Droplet snapshots of the account."""
+
+    def read_all(self) -> list[Snapshot]:
+        """All droplet snapshots (all pages)."""
+
+    def describe(self, snapshot_id: str, description: str) -> None:
+        """Writes the description."""
+
+    def tag(self, snapshot_id: str, tags: frozenset[str]) -> None:
+        """Adds tags (created when new)."""
+
+    def remove(self, snapshot_id: str) -> None:
+        """Deletes one snapshot by its id; absent is fine."""
+
+
+class Firewalls(Protocol):
+    """Cloud firewalls of the account."""
+
+    def read(self, name: str) -> Firewall | None:
+        """The firewall of that exact name."""
+
+    def ensure(self, name: str, inbound: tuple[Rule, ...], tags: tuple[str, ...]) -> Firewall:
+        """Creates it or brings it to these rules and tags; outbound is open. It may not be settled yet."""
+
+    def remove(self, name: str) -> None:
+        """Deletes the firewall of that exact name; absent is fine."""
+
+
+class Keys(Protocol):
+    """SSH keys of the account, for bakes."""
+
+    def ensure(self, name: str, public_key: str) -> int:
+        """The key's id, added when it is new."""
+
+    def remove(self, key_id: int) -> None:
+        """Removes the key; absent is fine."""
+
+
+class Account(Protocol):
+    """What the token may see."""
+
+    def read_owner(self) -> str:
+        """Six hex digits that stand for the team (or the user without one); the same on every machine."""
+
+    def read_sizes(self) -> list[Size]:
+        """All sizes."""
+
+    def read_regions(self) -> dict[str, bool]:
+        """Region slugs, and whether droplets can be made there."""
+
+
+class Dns(Protocol):
+    """Records of one zone."""
+
+    def read_zone(self) -> str:
+        """The zone's name, proving that it exists and that the token may see it."""
+
+    def read_records(self, name: str | None = None, comment: str | None = None) -> list[Record]:
+        """Records with this exact name and whose comment contains this text (all pages)."""
+
+    def ensure(self, name: str, address: str, comment: str) -> Record:
+        """A proxied A record with this name, address and comment; one that is there is left as it is."""
+
+    def remove(self, record_id: str) -> None:
+        """Deletes one record by its id; absent is fine."""
+
+    def read_edge_ranges(self) -> tuple[str, ...]:
+        """Addresses (CIDR) from which the edge connects to origins."""

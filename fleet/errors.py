@@ -1,0 +1,51 @@
+"""What can go wrong, in two kinds; the adapter decides which, and nobody else.
+
+    DeployerError
+    ├── TransientError       try again later: the same call may succeed
+    │   └── RateLimited      ... after `retry_after` seconds
+    └── PermanentError       the same call will fail again: a person or another call must act
+        ├── InvalidInput     something a person filled in; raised at the door, before anything has changed
+        ├── Refused          a credential was not accepted
+        └── NotFound         the thing is not there
+
+Every message says what happened, where (droplet, container, record), and what to do next.
+"""
+
+from __future__ import annotations
+
+
+class DeployerError(Exception):
+    """Base of all errors raised on purpose; `hint` is the sentence that says what to do next."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(f"{message} {hint}".strip())
+        self.message = message
+        self.hint = hint
+
+
+class TransientError(DeployerError):
+    """The provider or the droplet did not answer as it will another time; a task retries it."""
+
+
+class RateLimited(TransientError):
+    """The provider asks for patience; wait `retry_after` seconds."""
+
+    def __init__(self, message: str, *, retry_after: float, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class PermanentError(DeployerError):
+    """Trying again will not help; the caller stops and says so."""
+
+
+class InvalidInput(PermanentError):
+    """Something a person filled in cannot work; nothing has been changed."""
+
+
+class Refused(PermanentError):
+    """A token or key was not accepted; put a good one into the block named in the message."""
+
+
+class NotFound(PermanentError):
+    """The thing asked for does not exist."""

@@ -1,0 +1,144 @@
+"""What we observe, as frozen values: never a vendor's type, never a wire model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+DropletStatus = Literal["new", "active", "off", "archive"]
+ActionStatus = Literal["in-progress", "completed", "errored"]
+Role = Literal["current", "candidate", "previous"]
+VerdictWord = Literal["healthy", "degraded", "unhealthy", "unknown"]
+
+
+@dataclass(frozen=True)
+class Droplet:
+    """A droplet as the provider shows it; addresses are empty until it has them."""
+
+    id: int
+    name: str
+    status: DropletStatus
+    region: str
+    size: str
+    image: str
+    """The id of the image or snapshot that it was made from, as a string."""
+    tags: frozenset[str]
+    public_address: str | None
+    private_address: str | None
+    created_at: datetime
+    memory_mib: int = 0
+
+
+@dataclass(frozen=True)
+class DropletRequest:
+    """A droplet to make; `intent` is its idempotency key, carried as a tag and looked for before creating."""
+
+    name: str
+    region: str
+    size: str
+    image: str
+    tags: frozenset[str]
+    intent: str
+    user_data: str = ""
+    ssh_keys: tuple[int, ...] = ()
+    vpc: str | None = None
+
+
+@dataclass(frozen=True)
+class Action:
+    """An asynchronous change of a droplet."""
+
+    id: int
+    type: str
+    status: ActionStatus
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A droplet snapshot; `size_gigabytes` is what is billed."""
+
+    id: str
+    name: str
+    regions: tuple[str, ...]
+    min_disk_gb: int
+    size_gigabytes: float
+    created_at: datetime
+    tags: frozenset[str] = frozenset()
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Size:
+    slug: str
+    memory_mib: int
+    disk_gb: int
+    regions: tuple[str, ...]
+    available: bool
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Inbound TCP ports (`443`, `0` for all) and who may use them: addresses (CIDR) or droplets by tag."""
+
+    ports: str
+    addresses: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Firewall:
+    """Inbound rules for the droplets of some tags; outbound is always open."""
+
+    id: str
+    name: str
+    inbound: tuple[Rule, ...]
+    tags: tuple[str, ...]
+    settled: bool = True
+    """False while the provider still applies changes."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A DNS record; `ours` is decided by its comment, never by its name."""
+
+    id: str
+    name: str
+    type: str
+    content: str
+    proxied: bool
+    comment: str
+
+
+@dataclass(frozen=True)
+class Container:
+    """A managed container on a droplet, with its verdict."""
+
+    name: str
+    role: Role
+    release: str
+    image: str
+    status: str
+    restarts: int
+    hosts: tuple[str, ...] = ()
+    verdict: VerdictWord = "unknown"
+    reason: str = ""
+    started_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Host:
+    """A droplet and what its agent said; `containers` is empty and `error` set when it did not answer."""
+
+    droplet: Droplet
+    containers: tuple[Container, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything a plan may depend on."""
+
+    hosts: tuple[Host, ...]
+    records: tuple[Record, ...] = ()
+    firewalls: tuple[Firewall, ...] = field(default=())
