@@ -1,17 +1,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help test check lock
+.PHONY: help demo test check down lock
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-.venv/ready: requirements.lock
-	@echo "Installing the locked dependencies into .venv (about a minute) ..."
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; on Debian 12: apt-get install python3 python3-venv"; exit 1; }
-	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --require-hashes -r requirements.lock
-	@touch $@
+demo: .venv/ready ## from nothing to a service on two droplets, through Prefect, on this machine
+	@$(PYTHON) tools/host.py demo
+	@$(BIN)/python -m examples.demo
+
+test: .venv/ready ## everything needed, then the whole test suite
+	@$(PYTHON) tools/host.py test
+	@$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest
 
 check: .venv/ready ## lint, types and import contracts
 	$(BIN)/ruff check .
@@ -19,8 +21,18 @@ check: .venv/ready ## lint, types and import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check ## everything needed, then the whole test suite
-	$(BIN)/python -m pytest
+down: ## stop and remove all that `make demo` started
+	@test ! -x $(BIN)/python || $(BIN)/python -m deployments down
+	@test ! -x $(BIN)/python || $(BIN)/python -m sandbox clean
+	@$(PYTHON) tools/host.py down
+
+.venv/ready: requirements.lock pyproject.toml
+	@echo "Installing the locked dependencies into .venv (about a minute) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; on Debian 12: apt-get install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install -qq --progress-bar off --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/pip install -qq --no-deps --no-build-isolation -e .
+	@touch $@
 
 lock: ## renew requirements.lock from pyproject.toml (hashes, no index lines)
 	$(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 -o requirements.lock
