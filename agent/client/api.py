@@ -1,0 +1,190 @@
+"""A method for each route of the agent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+import httpx
+
+from agent import keys, wire
+from agent.client.transport import CALL_SECONDS, M, checked, json_body, options, parsed, sni, timeout_of, translated
+
+STREAM_SECONDS: Final = 600.0
+"""The longest silence of a stream: a build step that says nothing, an archive that is being loaded."""
+SLACK_SECONDS: Final = 60.0
+"""On top of what a service itself may take to start or to drain."""
+LONGEST_DRAIN_SECONDS: Final = 600.0
+
+
+class AgentClient:
+    """Calls of one agent over an open `httpx.Client`, whose base URL, key and certificate are the droplet's."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self._http = http
+
+    def ping(self) -> wire.Ping:
+        """Alive, and which version."""
+        return self._call(wire.Ping, "GET", "/ping")
+
+    def enrol(self, body: wire.Enrol) -> wire.Ping:
+        """Hand the droplet its secret; under the boot secret only, and once."""
+        return self._call(wire.Ping, "POST", "/enrol", body)
+
+    def node(self, observer: str = "controller") -> wire.Node:
+        """The droplet as a whole; log errors are those since this observer's last call."""
+        return self._call(wire.Node, "GET", "/node", params={"observer": observer})
+
+    def health(self, name: str, observer: str = "controller", role: wire.Role = "current") -> wire.Verdict:
+        """The health rule for one container."""
+        return self._call(wire.Verdict, "GET", f"/{name}/health", params={"observer": observer, "role": role})
+
+    def containers(self) -> wire.Containers:
+        """All managed containers."""
+        return self._call(wire.Containers, "GET", "/containers")
+
+    def logs(
+        self, name: str, tail: int = 200, since: datetime | None = None, role: wire.Role | None = None
+    ) -> wire.Logs:
+        """The last lines of a container, at most `tail`, oldest first."""
+        wanted = {"tail": tail, "since": since.isoformat() if since else None, "role": role}
+        params = {key: value for key, value in wanted.items() if value is not None}
+        return self._call(wire.Logs, "GET", f"/containers/{name}/logs", params=params)
+
+    def prepare(self, name: str, spec: wire.ContainerSpec) -> wire.Changed:
+        """Start a release beside the current one; returns once it is healthy."""
+        seconds = spec.health.start_seconds + SLACK_SECONDS
+        return self._call(wire.Changed, "PUT", f"/containers/{name}/candidate", spec, seconds=seconds)
+
+    def promote(self, name: str, body: wire.Promote) -> wire.Changed:
+        """Make the candidate current."""
+        return self._change("POST", f"/containers/{name}/promote", body)
+
+    def rollback(self, name: str, body: wire.Promote) -> wire.Changed:
+        """Make the previous release current again."""
+        return self._change("POST", f"/containers/{name}/rollback", body)
+
+    def retire(self, name: str) -> wire.Changed:
+        """Stop the previous release once its last request has ended; it is kept."""
+        return self.stop(name, wire.Stop(role="previous"))
+
+    def stop(self, name: str, body: wire.Stop) -> wire.Changed:
+        """Stop one role once its last request has ended."""
+        return self._change("POST", f"/containers/{name}/stop", body)
+
+    def start(self, name: str) -> wire.Changed:
+        """Start the current container and route to it."""
+        return self._change("POST", f"/containers/{name}/start")
+
+    def restart(self, name: str) -> wire.Changed:
+        """Restart the current container; returns once it is healthy."""
+        return self._change("POST", f"/containers/{name}/restart")
+
+    def remove(self, name: str) -> wire.Changed:
+        """Take the service off the droplet."""
+        return self._change("DELETE", f"/containers/{name}")
+
+    def remove_candidate(self, name: str) -> wire.Changed:
+        """Remove the candidate; none is fine."""
+        return self._change("DELETE", f"/containers/{name}/candidate")
+
+    def routes(self) -> wire.Routes:
+        """The table that nginx uses."""
+        return self._call(wire.Routes, "GET", "/routes")
+
+    def write_routes(self, routes: wire.Routes) -> wire.Routes:
+        """Replace the whole table; gives the one in use afterwards."""
+        return self._call(wire.Routes, "PUT", "/routes", routes)
+
+    def image(self, reference: str) -> wire.Image:
+        """One image, by id or tag."""
+        return self._call(wire.Image, "GET", f"/images/{reference}")
+
+    def missing(self, body: wire.ImageQuery) -> wire.ImageMissing:
+        """Which layers of an image the droplet lacks."""
+        return self._call(wire.ImageMissing, "POST", "/images/missing", body)
+
+    def pull(self, reference: str) -> wire.Image:
+        """Have dockerd fetch an image."""
+        return self._call(
+            wire.Image, "POST", "/images/pull", wire.ImagePull(reference=reference), seconds=STREAM_SECONDS
+        )
+
+    def prune(self) -> wire.Pruned:
+        """Remove images without a tag that nothing uses."""
+        return self._call(wire.Pruned, "POST", "/images/prune", seconds=STREAM_SECONDS)
+
+    def load(self, archive: Iterable[bytes]) -> wire.Image:
+        """Load an archive, which may lack layers that the droplet has."""
+        with translated():
+            reply = self._http.post("/images/load", content=archive, timeout=timeout_of(STREAM_SECONDS))
+        return parsed(wire.Image, checked(reply))
+
+    @contextmanager
+    def save(self, body: wire.ImageSave) -> Iterator[Iterator[bytes]]:
+        """The chunks of a partial archive of an image."""
+        timeout = timeout_of(STREAM_SECONDS)
+        with translated(), self._http.stream("POST", "/images/save", **json_body(body), timeout=timeout) as reply:
+            if reply.is_error:
+                reply.read()
+            yield checked(reply).iter_raw()
+
+    def build(self, context: Iterable[bytes], tag: str, dockerfile: str = "Dockerfile") -> Iterator[wire.BuildEvent]:
+        """Build a tar context: the output as it comes, then one event with the image or the error."""
+        params = {"tag": tag, "dockerfile": dockerfile}
+        timeout = timeout_of(STREAM_SECONDS)
+        with (
+            translated(),
+            self._http.stream("POST", "/images/build", params=params, content=context, timeout=timeout) as reply,
+        ):
+            if reply.is_error:
+                reply.read()
+            for line in checked(reply).iter_lines():
+                yield wire.BuildEvent.model_validate_json(line)
+
+    def seal(self) -> wire.Ping:
+        """Have the droplet forget all that a snapshot must not carry; its agent ends."""
+        return self._call(wire.Ping, "POST", "/seal")
+
+    def _change(self, method: str, path: str, body: wire.Request | None = None) -> wire.Changed:
+        """A call that may wait for requests to end, and for a container to start."""
+        return self._call(wire.Changed, method, path, body, seconds=LONGEST_DRAIN_SECONDS + SLACK_SECONDS)
+
+    def _call(
+        self,
+        reply: type[M],
+        method: str,
+        path: str,
+        body: wire.Request | None = None,
+        *,
+        seconds: float = CALL_SECONDS,
+        params: dict[str, Any] | None = None,
+    ) -> M:
+        with translated():
+            answer = self._http.request(method, path, **json_body(body), params=params, timeout=timeout_of(seconds))
+        return parsed(reply, checked(answer))
+
+
+class AsyncAgentClient:
+    """The one call of a health sweep; never enrols, and never waits longer than `CALL_SECONDS`."""
+
+    def __init__(self, token: str, droplet: str, address: str, port: int = wire.PORT) -> None:
+        secret = keys.droplet_secret(token, droplet)
+        self._droplet = droplet
+        self._http = httpx.AsyncClient(**options(secret, droplet, address, port))
+
+    async def __aenter__(self) -> AsyncAgentClient:
+        """Itself; the connection is made by the first call."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Closes the connection."""
+        await self._http.aclose()
+
+    async def node(self, observer: str) -> wire.Node:
+        """The droplet as a whole; log errors are those since this observer's last call."""
+        with translated():
+            reply = await self._http.get("/node", params={"observer": observer}, extensions=sni(self._droplet))
+        return parsed(wire.Node, checked(reply))

@@ -1,0 +1,89 @@
+"""The way to a droplet's agent: its own secret, or, at the first contact, the boot secret that is exchanged for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from agent import keys, wire
+from agent.client.api import AgentClient
+from agent.client.errors import AgentProblem, AgentRefused, AgentUnreachable
+from agent.client.transport import open_http
+
+ENROL_SECONDS: Final = 30.0
+"""How long an agent may take to come back under its own secret."""
+POLL_SECONDS: Final = 0.2
+VERSIONS_APART: Final = 1
+
+
+@contextmanager
+def connect(token: str, droplet: str, address: str, port: int = wire.PORT) -> Iterator[AgentClient]:
+    """The client of a droplet's agent; one that still has its boot secret is given its own first.
+
+    Args:
+        token: the DigitalOcean token that the droplet's secret derives from.
+        droplet: the droplet's name.
+        address: where its agent is reached.
+        port: where it listens.
+
+    Raises:
+        AgentUnreachable: it does not answer.
+        AgentRefused: it shows another certificate.
+        AgentProblem: its protocol is more than one version away from ours.
+    """
+    secret = keys.droplet_secret(token, droplet)
+    with open_http(secret, droplet, address, port) as http:
+        client = AgentClient(http)
+        try:
+            answer = client.ping()
+        except AgentRefused:
+            answer = _first_contact(client, token, droplet, address, port)
+        _check_version(answer, droplet)
+        yield client
+
+
+def _first_contact(client: AgentClient, token: str, droplet: str, address: str, port: int) -> wire.Ping:
+    """Enrol the droplet, or find that another controller was faster."""
+    try:
+        _enrol(token, droplet, address, port)
+    except AgentRefused:
+        return client.ping()  # it came back under its own secret just now, or it is another droplet
+    return _wait_enrolled(client)
+
+
+def _enrol(token: str, droplet: str, address: str, port: int) -> None:
+    """Hands a droplet its secret, under the boot secret that its user data gave it.
+
+    Raises:
+        AgentRefused: it does not show the certificate of the boot secret either.
+    """
+    secret = wire.Enrol(secret=keys.droplet_secret(token, droplet))
+    with open_http(keys.boot_secret(token, droplet), droplet, address, port) as http:
+        try:
+            AgentClient(http).enrol(secret)
+        except AgentProblem as error:
+            if error.problem.code != "conflict":  # enrolled a moment ago, and about to come back
+                raise
+
+
+def _wait_enrolled(client: AgentClient) -> wire.Ping:
+    """The first answer under the droplet's own secret: the agent restarts to take it."""
+    end = time.monotonic() + ENROL_SECONDS
+    while True:
+        try:
+            return client.ping()
+        except (AgentUnreachable, AgentRefused) as error:
+            if time.monotonic() > end:
+                raise AgentUnreachable(f"it did not come back under its own secret: {error}") from error
+            time.sleep(POLL_SECONDS)
+
+
+def _check_version(answer: wire.Ping, droplet: str) -> None:
+    if abs(answer.api - wire.API_VERSION) > VERSIONS_APART:
+        message = (
+            f"The agent of {droplet} speaks version {answer.api} of the protocol, this controller {wire.API_VERSION}."
+        )
+        hint = "Upgrade the older of the two: at most one version may lie between them."
+        raise AgentProblem(wire.Problem(code="version", message=message, hint=hint))

@@ -1,0 +1,44 @@
+"""`python -m agent.server` serves; `python -m agent.server restore` puts the containers' secrets back and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from functools import partial
+
+from agent.server import journal, serve, settings
+from agent.server.app import create_app
+from agent.server.docker_api import DockerApi
+from agent.server.engine import DockerEngine
+from agent.server.instances import Place
+from agent.server.router import Router
+from agent.server.secret_files import SecretFiles
+
+log = logging.getLogger("agent")
+
+
+def main(arguments: list[str]) -> int:
+    """The exit code: 0 after an orderly end, 2 for a droplet that is not ready or a command that does not exist."""
+    journal.configure()
+    if arguments not in ([], ["restore"]):
+        log.error("unknown command; there is only `restore`")
+        return 2
+    try:
+        found = settings.load()
+    except (settings.NotReady, ValueError) as error:
+        log.error("%s", error)
+        return 2
+    secrets = SecretFiles(found.run, found.state, found.secret)
+    if found.enrolled:
+        found.boot_file.unlink(missing_ok=True)  # an enrolment may have been cut off just before this
+        log.info("secrets restored", extra={"fields": {"containers": secrets.restore()}})
+    if not arguments:
+        engine = DockerEngine(DockerApi(found.docker_socket), Place(found.droplet), secrets)
+        router = Router(found.run / "nginx.sock", found.state / "routes.json")
+        asyncio.run(serve.serve(partial(create_app, found, engine, router), found, engine, router))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

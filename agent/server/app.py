@@ -1,0 +1,40 @@
+"""The agent's application: the routes, inside out: framework, gate, authentication, access log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+import agent
+from agent.server import errors
+from agent.server.auth import Authentication
+from agent.server.context import Context
+from agent.server.health import Cursors
+from agent.server.images import Images
+from agent.server.limits import AccessLog, Gate
+from agent.server.ports import Engine, Router
+from agent.server.routes import containers, enrol, images, node, routing
+from agent.server.settings import Settings
+from agent.server.work import Work
+
+
+def create_app(settings: Settings, engine: Engine, router: Router, stop: Callable[[], None] = lambda: None) -> ASGIApp:
+    """The application of one droplet: only `/ping` and `/enrol` until it has its secret, then everything else."""
+    context = Context(
+        settings=settings,
+        engine=engine,
+        router=router,
+        work=Work(settings.limits.lock_seconds),
+        images=Images(engine, settings),
+        cursors=Cursors(),
+        stop=stop,
+    )
+    app = FastAPI(title="Deployer node agent", version=agent.__version__, docs_url=None, redoc_url=None)
+    parts = (node, containers, images, routing) if settings.enrolled else (enrol,)
+    for part in parts:
+        app.include_router(part.routes(context))
+    errors.install(app)
+    app.add_api_route("/ping", context.ping, summary="Alive, and which version; needs no key")
+    return AccessLog(Authentication(Gate(app, settings.limits), settings))

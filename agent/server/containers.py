@@ -1,0 +1,143 @@
+"""What else can be done to a service's containers, and the lists of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from agent import wire
+from agent.server import table
+from agent.server.errors import Failure
+from agent.server.ports import Engine, Instance, Router, RouterError, full_name
+from agent.server.slots import STOP_SECONDS, Service
+
+
+def stop(service: Service, wanted: wire.Stop) -> bool:
+    """Stop one role once its last request has ended; the current one loses its routes first.
+
+    Raises:
+        Failure: 404 (a current or candidate one is not there), 409 (the role has another release).
+    """
+    instance = getattr(service.settle(), wanted.role)
+    if instance is None:
+        if wanted.role == "previous":
+            return False
+        raise _absent(service.name, wanted.role)
+    if wanted.release and instance.release != wanted.release:
+        message = f"{instance.full_name} has release {instance.release}, not {wanted.release}."
+        raise Failure(409, "conflict", message, "GET /containers shows what is here.")
+    changed = wanted.role == "current" and service.route(None)
+    if instance.status in {"exited", "created"}:
+        return changed
+    service.drain(instance)
+    service.engine.stop(instance.full_name, STOP_SECONDS)
+    return True
+
+
+def start(service: Service) -> bool:
+    """Start the current container, prove it, and give it its routes.
+
+    Raises:
+        Failure: 404 (there is none), 422 (it does not serve).
+    """
+    current = service.settle().current
+    if current is None:
+        raise _absent(service.name, "current")
+    service.engine.start(current.full_name)
+    service.prove(current)
+    return service.route(current) or not current.running
+
+
+def restart(service: Service) -> bool:
+    """Restart the current container and wait until it serves again.
+
+    Raises:
+        Failure: 404 (there is none), 422 (it does not serve).
+    """
+    current = service.settle().current
+    if current is None:
+        raise _absent(service.name, "current")
+    service.engine.restart(current.full_name, STOP_SECONDS)
+    service.prove(current)
+    service.route(current)
+    return True
+
+
+def remove(service: Service) -> bool:
+    """Take the service off the droplet: its routes, then, drained, all its containers, the current one last."""
+    slots = service.slots()
+    changed = service.route(None)
+    for instance in (slots.candidate, slots.previous, slots.current):
+        if instance is None:
+            continue
+        if instance.running:
+            service.drain(instance)
+            service.engine.stop(instance.full_name, STOP_SECONDS)
+        service.engine.remove(instance.full_name)
+        changed = True
+    return changed
+
+
+def remove_candidate(service: Service) -> bool:
+    """Remove the candidate, running or not; none is fine."""
+    candidate = service.settle().candidate
+    if candidate is None:
+        return False
+    service.engine.remove(candidate.full_name)
+    return True
+
+
+def reconcile(engine: Engine, router: Router) -> int:
+    """At the agent's start: settle every service, start what the last boot could not, and mend nginx's table.
+
+    Returns the number of routes; raises EngineDown or RouterError, and is then to be repeated.
+    """
+    for name in {one.name for one in engine.instances()}:
+        for instance in Service(engine, router, name).settle().all:
+            if instance.role == "current" and instance.error and not instance.running:
+                engine.start(instance.full_name)
+    router.update(lambda _: table.derived(engine.instances()))
+    return len(router.read().routes)
+
+
+Judge = Callable[[Instance], wire.Verdict]
+
+
+def describe(found: Iterable[Instance], router: Router, judge: Judge | None = None) -> tuple[wire.Container, ...]:
+    """Containers as the protocol has them; counters are 0 when nginx does not answer."""
+    try:
+        totals = router.totals()
+    except RouterError:
+        totals = {}
+    return tuple(_container(one, router, totals, judge) for one in found)
+
+
+def _container(
+    one: Instance, router: Router, totals: dict[tuple[str, str], int], judge: Judge | None
+) -> wire.Container:
+    return wire.Container(
+        name=one.name,
+        role=one.role,
+        release=one.release,
+        image=one.image,
+        status=one.status,
+        started_at=one.started_at,
+        restarts=one.restarts,
+        hosts=one.hosts,
+        port=one.port,
+        address=one.address,
+        memory_mib=one.memory_mib,
+        requests_in_flight=_in_flight(one, router) if totals and one.running else 0,
+        requests_total=totals.get((one.name, one.release), 0),
+        verdict=judge(one) if judge else None,
+    )
+
+
+def _in_flight(one: Instance, router: Router) -> int:
+    try:
+        return router.in_flight(one.name, one.release)
+    except RouterError:
+        return 0
+
+
+def _absent(name: str, role: wire.Role) -> Failure:
+    return Failure(404, "not_found", f"There is no {full_name(name, role)} on this droplet.", "Deploy it first.")

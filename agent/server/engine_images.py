@@ -1,0 +1,121 @@
+"""Images of the Docker Engine: look, save, load, build, pull, prune."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, BinaryIO, Final
+from urllib.parse import quote
+
+from agent import wire
+from agent.server.docker_api import DockerApi
+from agent.server.ports import BuildRequest, EngineAbsent, EngineError, Stream
+from agent.server.streams import Decoded, messages
+
+TRANSFER_SECONDS: Final = 600.0
+"""How long one wait for more of an archive or of a build's output may take."""
+
+Events = Iterator[wire.BuildEvent]
+
+
+class EngineImages:
+    """The half of the engine that knows images."""
+
+    def __init__(self, api: DockerApi) -> None:
+        self._api = api
+
+    def images(self) -> tuple[wire.Image, ...]:
+        """All images but the intermediate ones of builds, whose layers are parts of the others'."""
+        ids = [one["Id"] for one in self._api.json("GET", "/images/json")]
+        return tuple(found for found in map(self._find, ids) if found)
+
+    def image(self, reference: str) -> wire.Image:
+        """One image by id or tag. Raises EngineAbsent."""
+        found = self._api.json("GET", f"/images/{quote(reference, safe='')}/json")
+        return wire.Image(
+            id=found["Id"],
+            layers=tuple(found["RootFS"].get("Layers") or ()),
+            tags=tuple(found["RepoTags"] or ()),
+            size=found["Size"],
+        )
+
+    def save(self, image: str) -> Stream[bytes]:
+        """The whole archive, as Docker writes it."""
+        answer = self._api.stream("GET", f"/images/{quote(image, safe='')}/get", seconds=TRANSFER_SECONDS)
+        return Decoded(answer, iter)
+
+    def load(self, archive: BinaryIO) -> None:
+        """Load an archive. Raises EngineError with Docker's words, e.g. when a layer lacks that is not here."""
+        answer = self._api.stream("POST", "/images/load", archive, seconds=TRANSFER_SECONDS, quiet=1)
+        for message in messages(answer.chunks()):
+            if "error" in message:
+                raise EngineError(str(message["error"]), 400)
+
+    def build(self, context: Iterable[bytes], request: BuildRequest) -> Stream[wire.BuildEvent]:
+        """Build with the classic builder, which takes a local base as local and pulls one that is absent."""
+        cache = {"cachefrom": json.dumps(request.cache_from)} if request.cache_from else {}
+        answer = self._api.stream(
+            "POST",
+            "/build",
+            context,
+            seconds=TRANSFER_SECONDS,
+            t=request.tag,
+            dockerfile=request.dockerfile,
+            labels=json.dumps(request.labels),
+            rm=1,
+            forcerm=1,
+            **cache,
+        )
+        return Decoded(answer, self._told(request.tag))
+
+    def pull(self, reference: str) -> Stream[wire.BuildEvent]:
+        """Pull by dockerd's own means; a reference without tag or digest means `latest`."""
+        name = reference if ":" in reference.rpartition("/")[2] or "@" in reference else f"{reference}:latest"
+        answer = self._api.stream("POST", "/images/create", seconds=TRANSFER_SECONDS, fromImage=name)
+        return Decoded(answer, self._told(name))
+
+    def prune(self, keep: frozenset[str]) -> tuple[str, ...]:
+        """Remove untagged images outside `keep`; Docker itself refuses those that a container or image needs."""
+        wanted = json.dumps({"dangling": ["true"]})
+        unused = [one["Id"] for one in self._api.json("GET", "/images/json", filters=wanted)]
+        return tuple(one for one in unused if one not in keep and self._remove(one))
+
+    def _remove(self, image: str) -> bool:
+        try:
+            self._api.json("DELETE", f"/images/{image}", seconds=TRANSFER_SECONDS)
+        except EngineAbsent:
+            return False
+        except EngineError as error:
+            if error.status == 409:
+                return False
+            raise
+        return True
+
+    def _find(self, reference: str) -> wire.Image | None:
+        try:
+            return self.image(reference)
+        except EngineAbsent:  # removed since it was listed
+            return None
+
+    def _told(self, name: str) -> Callable[[Iterator[bytes]], Events]:
+        def events(chunks: Iterator[bytes]) -> Events:
+            made = name
+            for message in messages(chunks):
+                made = (message.get("aux") or {}).get("ID", made)  # the id: a tag may be another build's by now
+                if "error" in message:
+                    yield wire.BuildEvent(error=str(message["error"]))
+                    return
+                if line := _line(message):
+                    yield wire.BuildEvent(line=line)
+            yield wire.BuildEvent(image=self.image(made))
+
+        return events
+
+
+def _line(message: dict[str, Any]) -> str:
+    """A message as a line of output; progress bars, which repeat themselves, are left out."""
+    if message.get("progressDetail"):
+        return ""
+    text = str(message.get("stream") or message.get("status") or "")
+    prefix = f"{message['id']}: " if "id" in message and text else ""
+    return f"{prefix}{text}".rstrip("\n")

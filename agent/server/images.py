@@ -1,0 +1,148 @@
+"""Images between droplets: what lacks, partial archives out and in, builds, and tidying up."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Final
+
+from agent import wire
+from agent.server import archives
+from agent.server.errors import Failure
+from agent.server.ports import BuildRequest, Engine, EngineAbsent, EngineDown, EngineError, Stream
+from agent.server.settings import Settings
+
+FRESH_SECONDS: Final = 3600.0
+"""How long an image that arrived and is not used yet is safe from pruning."""
+
+
+class Images:
+    """The droplet's images; archives wait on its disk, bounded by the space that is free."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._arrived: dict[str, float] = {}
+
+    def missing(self, query: wire.ImageQuery) -> wire.ImageMissing:
+        """What a partial archive must carry: all layers above the longest chain that an image here begins with."""
+        images = self._engine.images()
+        if any(one.id == query.image for one in images):
+            self._arrived[query.image] = time.monotonic()
+            return wire.ImageMissing(present=True, missing=())
+        longest = max((_common(one.layers, query.layers) for one in images), default=0)
+        return wire.ImageMissing(present=False, missing=query.layers[longest:])
+
+    @contextmanager
+    def save(self, wanted: wire.ImageSave) -> Iterator[Iterator[bytes]]:
+        """The partial archive, spooled first because Docker writes the manifest last.
+
+        Raises:
+            EngineAbsent: there is no such image.
+            Failure: 507, the disk has no room for it.
+        """
+        image = self._engine.image(wanted.image)
+        with self.spool() as file:
+            self.room(image.size)
+            stream = self._engine.save(wanted.image)
+            try:
+                for chunk in stream:
+                    file.write(chunk)
+            finally:
+                stream.close()
+            file.seek(0)
+            yield archives.partial(file, frozenset(wanted.omit))
+
+    def load(self, file: IO[bytes]) -> wire.Image:
+        """Load a spooled archive and check that Docker has the image that it promised.
+
+        Raises:
+            Failure: 422, it is no archive of one image, or a layer lacks.
+        """
+        file.seek(0)
+        promised = archives.read(file).image
+        file.seek(0)
+        try:
+            self._engine.load(file)  # type: ignore[arg-type]  # a temporary file is a BinaryIO in all but name
+            found = self._engine.image(promised)
+        except EngineDown:
+            raise
+        except EngineAbsent as error:
+            raise _refused(promised, "Docker does not have it after loading") from error
+        except EngineError as error:
+            raise _refused(promised, str(error)) from error
+        self._arrived[found.id] = time.monotonic()
+        return found
+
+    def build(self, file: IO[bytes], request: BuildRequest) -> Stream[wire.BuildEvent]:
+        """Build a spooled context, so that the same context gives the same image on any droplet that runs it.
+
+        Docker's own cache knows only what was built here, not what was brought here; hence the containers' images.
+        """
+        file.seek(0)
+        known = tuple(sorted({one.image for one in self._engine.instances()}))
+        return self._engine.build(
+            iter(lambda: file.read(archives.CHUNK_BYTES), b""), replace(request, cache_from=known)
+        )
+
+    def pull(self, reference: str) -> wire.Image:
+        """Pull by dockerd's own means.
+
+        Raises:
+            Failure: 422, in Docker's words.
+        """
+        for event in self._engine.pull(reference):
+            if event.error:
+                raise Failure(422, "pull_failed", f"{reference}: {event.error}", "Check the name, and the registry.")
+            if event.image:
+                self._arrived[event.image.id] = time.monotonic()
+                return event.image
+        raise Failure(502, "docker", f"The pull of {reference} ended without an image.", "Try again.")
+
+    def prune(self) -> tuple[str, ...]:
+        """Remove images without a tag that nothing uses; those of our containers and fresh arrivals stay."""
+        now = time.monotonic()
+        self._arrived = {image: at for image, at in self._arrived.items() if now - at < FRESH_SECONDS}
+        used = {one.image for one in self._engine.instances()}
+        return self._engine.prune(frozenset(used | self._arrived.keys()))
+
+    @contextmanager
+    def spool(self) -> Iterator[IO[bytes]]:
+        """A file without a name on the droplet's disk, gone with its last reader or with the agent."""
+        self._settings.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=self._settings.spool) as file:
+            yield file
+
+    def room(self, size: int) -> None:
+        """Check that the disk takes `size` more bytes.
+
+        Raises:
+            Failure: 507.
+        """
+        free = shutil.disk_usage(_existing(self._settings.spool)).free
+        if free < size + self._settings.limits.spare_bytes:
+            message = f"The disk has {free >> 20} MiB free; {size >> 20} MiB and a reserve are needed."
+            raise Failure(507, "disk_full", message, "Prune images, or take a larger droplet.")
+
+
+def _common(one: tuple[str, ...], other: tuple[str, ...]) -> int:
+    count = 0
+    for here, there in zip(one, other, strict=False):
+        if here != there:
+            break
+        count += 1
+    return count
+
+
+def _existing(path: Path) -> Path:
+    return path if path.exists() else _existing(path.parent)
+
+
+def _refused(image: str, why: str) -> Failure:
+    hint = "Ask POST /images/missing again, and send every layer that it names."
+    return Failure(422, "load_failed", f"{image} did not load: {why}.", hint)

@@ -1,0 +1,186 @@
+"""What the agent needs of Docker and of nginx: two protocols in the agent's own words, and the facts they speak of.
+
+Both are synchronous; the routes call them in threads. The real ones are `engine.DockerEngine` and `router.Router`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import BinaryIO, NamedTuple, Protocol, TypeVar
+
+from agent import wire
+
+
+class EngineError(Exception):
+    """Docker refused a call; the message is Docker's own. `status` is its HTTP status (0: the call was malformed)."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class EngineAbsent(EngineError):
+    """What the call names is not there."""
+
+
+class EngineDown(EngineError):
+    """Docker did not answer in time, or at all: nothing is known about its containers."""
+
+
+class RouterError(Exception):
+    """nginx could not be asked, or did not take the table; the message says what it answered."""
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One container as Docker has it, with the facts that its labels carry."""
+
+    id: str
+    name: str
+    """The plain name, without the role's suffix."""
+    role: wire.Role
+    release: str
+    image: str
+    status: str
+    """Docker's word: created, running, restarting, exited, paused, dead."""
+    address: str
+    port: int
+    hosts: tuple[str, ...]
+    health: wire.Health
+    drain_seconds: int
+    memory_mib: int
+    restarts: int = 0
+    started_at: datetime | None = None
+    exit_code: int = 0
+    error: str = ""
+    """Why Docker could not start it, in Docker's words."""
+    pinned: str = ""
+    """The digest of the whole specification: the same release with another specification is a conflict."""
+
+    @property
+    def full_name(self) -> str:
+        """The name that Docker knows it by: the plain name means the current one."""
+        return full_name(self.name, self.role)
+
+    @property
+    def running(self) -> bool:
+        """Docker says that its process runs."""
+        return self.status == "running"
+
+
+def full_name(name: str, role: wire.Role) -> str:
+    """A container's name in Docker: `{name}`, `{name}.candidate` or `{name}.previous`."""
+    return name if role == "current" else f"{name}.{role}"
+
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Stream(Protocol[T_co]):
+    """An iterator that another thread may close, which ends a wait for the next item."""
+
+    def __iter__(self) -> Iterator[T_co]:
+        """Itself."""
+
+    def __next__(self) -> T_co:
+        """The next item; waits for it."""
+
+    def close(self) -> None:
+        """End it, from any thread, any number of times."""
+
+
+class LogEntry(NamedTuple):
+    """One line that a container wrote."""
+
+    at: datetime
+    stream: str
+    text: str
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """How to build the image of a tar context."""
+
+    tag: str
+    dockerfile: str = "Dockerfile"
+    labels: dict[str, str] = field(default_factory=dict)
+    cache_from: tuple[str, ...] = ()
+    """Ids of images whose steps may be taken over; without any, Docker uses what was built on this droplet."""
+
+
+class Engine(Protocol):
+    """Docker on this droplet. Every call raises EngineDown when Docker does not answer within its deadline."""
+
+    def version(self) -> str:
+        """Docker's version; the cheapest question there is."""
+
+    def instances(self, name: str | None = None) -> tuple[Instance, ...]:
+        """All managed containers, or those of one service, running or not."""
+
+    def create(self, name: str, spec: wire.ContainerSpec) -> Instance:
+        """Create (not start) a candidate with a free address of the droplet's container network."""
+
+    def start(self, full_name: str) -> None:
+        """Start a container; one that runs stays as it is."""
+
+    def stop(self, full_name: str, seconds: int) -> None:
+        """Ask it to end, and kill it after `seconds`; one that does not run stays as it is."""
+
+    def restart(self, full_name: str, seconds: int) -> None:
+        """Stop and start in one call, which Docker completes even if the agent dies meanwhile."""
+
+    def rename(self, instance: Instance, role: wire.Role) -> None:
+        """Give a container another role. Raises EngineError with status 409 when the role is taken."""
+
+    def remove(self, full_name: str) -> None:
+        """Remove a container, running or not; an absent one is no error."""
+
+    def logs(
+        self, full_name: str, tail: int | None = None, since: datetime | None = None, follow: bool = False
+    ) -> Stream[LogEntry]:
+        """The lines of a container, oldest first; with `follow` until it ends or the stream is closed."""
+
+    def images(self) -> tuple[wire.Image, ...]:
+        """All images on the droplet."""
+
+    def image(self, reference: str) -> wire.Image:
+        """One image, by id or tag. Raises EngineAbsent."""
+
+    def save(self, image: str) -> Stream[bytes]:
+        """The whole archive of an image, as Docker writes it."""
+
+    def load(self, archive: BinaryIO) -> None:
+        """Load an archive; layers that it names and lacks must be here already."""
+
+    def build(self, context: Iterable[bytes], request: BuildRequest) -> Stream[wire.BuildEvent]:
+        """Build a tar context; ends with one event that has `image` or `error`."""
+
+    def pull(self, reference: str) -> Stream[wire.BuildEvent]:
+        """Pull an image; ends with one event that has `image` or `error`."""
+
+    def prune(self, keep: frozenset[str]) -> tuple[str, ...]:
+        """Remove untagged images that no container uses and that are not in `keep`; the ids of those removed."""
+
+
+class Router(Protocol):
+    """nginx on this droplet: a table of routes, and what it counted. Raises RouterError when nginx does not answer."""
+
+    def read(self) -> wire.Routes:
+        """The table that nginx uses now."""
+
+    def update(self, change: Callable[[wire.Routes], wire.Routes]) -> bool:
+        """Replace the table by what `change` makes of it, keep it across restarts, and read it back.
+
+        One change at a time; says whether anything changed; raises when nginx has another table afterwards.
+        """
+
+    def in_flight(self, container: str, release: str) -> int:
+        """How many requests of a release are being answered."""
+
+    def totals(self) -> dict[tuple[str, str], int]:
+        """How many requests each (container, release) has had since nginx started."""
+
+    def check(self) -> tuple[bool, str]:
+        """Whether nginx answers and has the table that it should have, and what is wrong if not."""

@@ -1,0 +1,1 @@
+"""The agent's routes: each parses, calls, and replies; nothing else."""

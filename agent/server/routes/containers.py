@@ -1,0 +1,117 @@
+"""Containers: listed, read, prepared, promoted, stopped, removed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import closing
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query
+from starlette.responses import Response, StreamingResponse
+
+from agent import wire
+from agent.server import containers, rollout
+from agent.server.context import Context
+from agent.server.errors import Failure
+from agent.server.ports import LogEntry, full_name
+
+Name = Annotated[str, Path(pattern=wire.NAME, max_length=128)]
+Tail = Annotated[int, Query(ge=1, le=5000)]
+LONGEST_LINE = 16_384
+
+
+def routes(context: Context) -> APIRouter:
+    """Everything under `/containers`."""
+    router = APIRouter(prefix="/containers")
+    _reading(router, context)
+    _changing(router, context)
+    return router
+
+
+def _reading(router: APIRouter, context: Context) -> None:
+    @router.get("", summary="All managed containers of the droplet")
+    async def list_containers() -> wire.Containers:
+        found = await context.work.call(context.engine.instances)
+        return wire.Containers(containers=await context.work.call(containers.describe, found, context.router))
+
+    @router.get("/{name}/logs", summary="The end of a container's log; with follow as JSON lines", response_model=None)
+    async def logs(
+        name: Name,
+        tail: Tail = 200,
+        since: datetime | None = None,
+        follow: bool = False,
+        role: wire.Role | None = None,
+    ) -> wire.Logs | Response:
+        target = await context.work.call(_log_of, context, name, role)
+        if not follow:
+            return await context.work.call(_tail, context, target, tail, since)
+        async with context.work.stream_slot():
+            pass  # with no place free, this is the last moment at which the answer can say so
+        return StreamingResponse(_follow(context, target, tail, since), media_type="application/x-ndjson")
+
+
+def _changing(router: APIRouter, context: Context) -> None:
+    change = context.change
+
+    @router.put("/{name}/candidate", summary="Start a release beside the current one and wait until it is healthy")
+    async def prepare(name: Name, body: wire.ContainerSpec) -> wire.Changed:
+        return await change(name, partial(rollout.prepare, spec=body))
+
+    @router.post("/{name}/promote", summary="Make the candidate current and switch nginx to it")
+    async def promote(name: Name, body: wire.Promote) -> wire.Changed:
+        return await change(name, partial(rollout.promote, release=body.release))
+
+    @router.post("/{name}/rollback", summary="Make the previous release current again")
+    async def rollback(name: Name, body: wire.Promote) -> wire.Changed:
+        return await change(name, partial(rollout.roll_back, release=body.release))
+
+    @router.post("/{name}/stop", summary="Stop one role once its last request has ended")
+    async def stop(name: Name, body: wire.Stop) -> wire.Changed:
+        return await change(name, partial(containers.stop, wanted=body))
+
+    @router.post("/{name}/start", summary="Start the current container and route to it")
+    async def start(name: Name) -> wire.Changed:
+        return await change(name, containers.start)
+
+    @router.post("/{name}/restart", summary="Restart the current container and wait until it is healthy")
+    async def restart(name: Name) -> wire.Changed:
+        return await change(name, containers.restart)
+
+    @router.delete("/{name}", summary="Take the service off the droplet: routes, drain, containers, secrets")
+    async def remove(name: Name) -> wire.Changed:
+        return await change(name, containers.remove)
+
+    @router.delete("/{name}/candidate", summary="Remove the candidate")
+    async def remove_candidate(name: Name) -> wire.Changed:
+        return await change(name, containers.remove_candidate)
+
+
+def _log_of(context: Context, name: str, role: wire.Role | None) -> str:
+    """The container whose log is meant: of the role asked for, or else the current one, or what there is."""
+    order: tuple[wire.Role, ...] = (role,) if role else ("current", "candidate", "previous")
+    found = {one.role for one in context.engine.instances(name)}
+    for wanted in order:
+        if wanted in found:
+            return full_name(name, wanted)
+    raise Failure(404, "not_found", f"There is no {full_name(name, order[0])} here.", "See GET /containers.")
+
+
+def _tail(context: Context, target: str, tail: int, since: datetime | None) -> wire.Logs:
+    with closing(context.engine.logs(target, tail=tail, since=since)) as stream:
+        lines = tuple(_line(entry) for entry in stream)
+    return wire.Logs(lines=lines, truncated=len(lines) >= tail)
+
+
+async def _follow(context: Context, target: str, tail: int, since: datetime | None) -> AsyncIterator[bytes]:
+    """A line of ASCII for each line of the log: some readers take U+2028 and its like for the end of one."""
+    async with context.work.stream_slot():
+        stream = await context.work.call(context.engine.logs, target, tail=tail, since=since, follow=True)
+        async for entry in context.work.pump(stream):
+            yield _line(entry).model_dump_json(ensure_ascii=True).encode() + b"\n"
+
+
+def _line(entry: LogEntry) -> wire.LogLine:
+    stream: Literal["stdout", "stderr"] = "stderr" if entry.stream == "stderr" else "stdout"
+    return wire.LogLine(at=entry.at, stream=stream, text=entry.text[:LONGEST_LINE])

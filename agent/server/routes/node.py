@@ -1,0 +1,105 @@
+"""The droplet as a whole, and the health of one container."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+import agent
+from agent import wire
+from agent.server import containers, facts, health, seal
+from agent.server.context import Context
+from agent.server.errors import Failure
+from agent.server.ports import EngineDown, EngineError, Instance, RouterError, full_name
+
+Observer = Annotated[str, Query(max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+ContainerName = Annotated[str, Path(pattern=wire.NAME, max_length=128)]
+
+
+def routes(context: Context) -> APIRouter:
+    """`/node`, `/{container_name}/health` and `/seal`."""
+    router = APIRouter()
+
+    @router.get("/node", summary="Docker, nginx, disk, memory, load, clock, and all containers with verdicts")
+    async def node(observer: Observer = "anonymous") -> wire.Node:
+        docker, nginx = await asyncio.gather(context.work.call(_docker, context), context.work.call(_nginx, context))
+        found: tuple[Instance, ...] = ()
+        with contextlib.suppress(EngineError):  # then Docker's own verdict says so
+            found = await context.work.call(context.engine.instances)
+        context.cursors.keep({one.id for one in found})
+        verdicts = await _verdicts(context, found, observer)
+        described = await context.work.call(containers.describe, found, context.router, lambda one: verdicts[one.id])
+        return _node(context, docker, nginx, described)
+
+    @router.get("/{container_name}/health", summary="The health rule, for one container")
+    async def container_health(
+        container_name: ContainerName, observer: Observer = "anonymous", role: wire.Role = "current"
+    ) -> wire.Verdict:
+        try:
+            found = await context.work.call(context.engine.instances, container_name)
+        except EngineDown as error:
+            return health.unknown(str(error))
+        instance = next((one for one in found if one.role == role), None)
+        if instance is None:
+            message = f"There is no {full_name(container_name, role)} on this droplet."
+            raise Failure(404, "not_found", message, "GET /containers lists what is here.")
+        return await context.work.call(_look, context, instance, observer)
+
+    @router.post("/seal", summary="Forget everything that a snapshot must not carry; the agent ends with it")
+    async def seal_droplet() -> wire.Ping:
+        await context.work.call(seal.seal, context.settings)
+        context.stop()
+        return context.ping()
+
+    return router
+
+
+async def _verdicts(context: Context, found: tuple[Instance, ...], observer: str) -> dict[str, wire.Verdict]:
+    """All at once, so that a droplet full of dead containers takes no longer than its slowest probe."""
+    looks = [context.work.call(_look, context, one, observer) for one in found]
+    return {one.id: verdict for one, verdict in zip(found, await asyncio.gather(*looks), strict=True)}
+
+
+def _look(context: Context, instance: Instance, observer: str) -> wire.Verdict:
+    return health.look(context.engine, instance, context.cursors, observer)
+
+
+def _docker(context: Context) -> wire.Verdict:
+    try:
+        version = context.engine.version()
+    except EngineError as error:
+        return _verdict("unhealthy", f"Docker does not answer: {error}")
+    return _verdict("healthy", f"Docker {version} answers")
+
+
+def _nginx(context: Context) -> wire.Verdict:
+    try:
+        good, reason = context.router.check()
+    except RouterError as error:
+        good, reason = False, str(error)
+    return _verdict("healthy" if good else "unhealthy", reason or "nginx answers and has its table")
+
+
+def _verdict(word: wire.VerdictWord, reason: str) -> wire.Verdict:
+    return wire.Verdict(verdict=word, reason=reason, checked_at=datetime.now(UTC))
+
+
+def _node(context: Context, docker: wire.Verdict, nginx: wire.Verdict, found: tuple[wire.Container, ...]) -> wire.Node:
+    return wire.Node(
+        droplet=context.settings.droplet,
+        version=agent.__version__,
+        api=wire.API_VERSION,
+        now=datetime.now(UTC),
+        booted_at=facts.booted_at(),
+        docker=docker,
+        nginx=nginx,
+        disk=facts.disk(context.settings.state),
+        memory=facts.memory(),
+        load=facts.load(),
+        agent_rss=facts.resident_bytes(),
+        containers=found,
+    )

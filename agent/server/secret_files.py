@@ -1,0 +1,96 @@
+"""Secrets of containers: plain files on a tmpfs while they run, sealed copies on the disk for the next boot.
+
+A container sees its secrets as `/run/secrets/{name}`, from a directory of the droplet's tmpfs that is bound into it
+read-only, and written before its process starts. A reboot empties the tmpfs, while Docker starts the containers by
+itself: so a copy is kept under the agent's state directory, encrypted under a key derived from K, and restored before
+Docker starts (`python -m agent.server restore`) or at the latest when the agent does. A disk without K, such
+as a snapshot's, holds nothing that can be read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+_NONCE_BYTES = 12
+
+
+class SecretFiles:
+    """The secrets of all containers of the droplet; each belongs to a name and a release."""
+
+    def __init__(self, run: Path, state: Path, secret: str) -> None:
+        self._plain = run / "secrets"
+        self._sealed = state / "secrets"
+        key = HKDF(hashes.SHA256(), 32, salt=None, info=b"deployer:sealed-secrets").derive(bytes.fromhex(secret))
+        self._cipher = ChaCha20Poly1305(key)
+
+    def write(self, name: str, release: str, values: Mapping[str, str]) -> Path | None:
+        """Keep a container's secrets; the directory to bind into it, or None when it has none."""
+        if not values:
+            return None
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        sealed = self._cipher.encrypt(nonce, json.dumps(dict(values)).encode(), _label(name, release))
+        write_private(self._sealed / name / release, nonce + sealed)
+        return self._unfold(name, release, values)
+
+    def restore(self) -> int:
+        """Put every container's files back on the tmpfs; the number of containers that have secrets."""
+        files = [path for path in self._sealed.glob("*/*") if path.is_file() and not path.name.startswith(".")]
+        for path in files:
+            name, release, content = path.parent.name, path.name, path.read_bytes()
+            try:
+                plain = self._cipher.decrypt(content[:_NONCE_BYTES], content[_NONCE_BYTES:], _label(name, release))
+            except InvalidTag:
+                path.unlink()  # sealed under another droplet's secret: nobody can read it here
+                continue
+            self._unfold(name, release, json.loads(plain))
+        return len(files)
+
+    def remove(self, name: str, release: str) -> None:
+        """Forget a container's secrets; none is fine."""
+        (self._sealed / name / release).unlink(missing_ok=True)
+        shutil.rmtree(self._plain / name / release, ignore_errors=True)
+        for folder in (self._sealed / name, self._plain / name):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
+    def _unfold(self, name: str, release: str, values: Mapping[str, str]) -> Path:
+        """Readable by every user inside the container, and by root alone outside: the directories above are closed."""
+        folder = self._plain / name / release
+        folder.mkdir(parents=True, exist_ok=True)
+        self._plain.chmod(0o700)
+        folder.parent.chmod(0o700)
+        folder.chmod(0o755)
+        for key, value in values.items():
+            write_private(folder / key, value.encode(), mode=0o444)
+        return folder
+
+
+def write_private(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write a file at once or not at all, with these permissions from its first byte on, and wait for the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def _label(name: str, release: str) -> bytes:
+    return f"{name}/{release}".encode()

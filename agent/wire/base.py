@@ -1,0 +1,55 @@
+"""What all messages share: versions, names, patterns, and the error envelope."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+API_VERSION = 1
+"""Raised with an incompatible change; a client refuses an agent two or more versions away."""
+
+PORT = 9999
+KEY_HEADER = "X-Agent-Key"
+FENCING_HEADER = "X-Fencing"
+"""The fencing number of the caller's lease, on every call that changes a service."""
+NAME = r"^[0-9a-f]{6}(_[a-z][a-z0-9-]{0,38}){3}$"
+"""A managed container's name: `{owner}_{project}_{environment}_{service}`."""
+RELEASE = r"^[0-9]{8}t[0-9]{6}-[0-9a-f]{6}$"
+"""A release's id: UTC time, then six hex digits; it sorts by time."""
+HOST = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$"
+CRON = r"^[0-9*,/A-Za-z-]+( [0-9*,/A-Za-z-]+){4}$"
+"""Five fields; what they may hold is for the evaluator to say."""
+DIGEST = r"^sha256:[0-9a-f]{64}$"
+
+Name = Annotated[str, Field(pattern=NAME, max_length=128)]
+Release = Annotated[str, Field(pattern=RELEASE)]
+Host = Annotated[str, Field(pattern=HOST, max_length=253)]
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+Digest = Annotated[str, Field(pattern=DIGEST)]
+Kind = Literal["web", "tcp", "worker", "scheduled"]
+VerdictWord = Literal["healthy", "degraded", "unhealthy", "unknown"]
+Role = Literal["current", "candidate", "previous"]
+
+
+class Request(BaseModel):
+    """A body that the controller sends."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Reply(BaseModel):
+    """A body that the agent sends."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Problem(Reply):
+    """The one error envelope: what happened, and what to do next."""
+
+    code: str
+    """A word for programs, e.g. `not_found`, `unauthorized`, `conflict`, `not_healthy`, `too_large`, `busy`."""
+    message: str
+    hint: str
+    details: dict[str, str] = {}
+    """More evidence by name, e.g. `log`: the last lines of a candidate that was refused."""

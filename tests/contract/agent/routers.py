@@ -1,0 +1,60 @@
+"""The routers that the suite runs on: the fake, and the real one with its nginx."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent import wire
+from agent.server.ports import Router
+from tests.contract.agent.backends import Backend
+from tests.contract.agent.nginx import Nginx
+from tests.fakes.router import FakeRouter
+from tests.unit.agent.builders import HOST, NAME, release
+
+
+@dataclass
+class Gate:
+    """A router, and a visitor's request to it."""
+
+    router: Router
+    get: Callable[..., tuple[int, str]]
+
+
+def route(backend: Backend, number: int = 1, host: str = HOST, container: str = NAME) -> wire.Route:
+    """A name's way to a backend."""
+    return wire.Route(host=host, container=container, release=release(number), address="127.0.0.1", port=backend.port)
+
+
+def table(*routes: wire.Route) -> wire.Routes:
+    """A table of these routes."""
+    return wire.Routes(routes=routes)
+
+
+@contextlib.contextmanager
+def nginx() -> Iterator[Nginx]:
+    """A running nginx; its folder is open to the user that its workers run as."""
+    folder = Path(tempfile.mkdtemp(prefix="agent-nginx-"))
+    folder.chmod(0o755)
+    found = Nginx(folder)
+    try:
+        found.start()
+        yield found
+    finally:
+        found.stop()
+        shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def gate(kind: str) -> Iterator[Gate]:
+    """The router of this kind: `fake` or `nginx`."""
+    if kind == "fake":
+        fake = FakeRouter()
+        yield Gate(fake, fake.get)
+    else:
+        with nginx() as found:
+            yield Gate(found.router, found.get)

@@ -1,0 +1,266 @@
+"""Services through the controller's client and the real agent: prepared, promoted, rolled back, stopped, judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent import wire
+from agent.client import AgentClient, AgentProblem
+from tests.contract.agent.serving import Droplet, droplet
+from tests.unit.agent.builders import HOST, NAME, OTHER, release
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Droplet]:
+    with droplet(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def client(lab: Droplet) -> Iterator[AgentClient]:
+    with lab.client() as made:
+        yield made
+
+
+def roles(client: AgentClient) -> dict[str, str]:
+    return {one.role: one.release for one in client.containers().containers}
+
+
+def code(caught: pytest.ExceptionInfo[AgentProblem]) -> str:
+    return caught.value.problem.code
+
+
+def test_a_release_is_prepared_beside_the_current_one_and_serves_only_once_promoted(
+    lab: Droplet, client: AgentClient
+) -> None:
+    lab.deploy(1)
+    changed = client.prepare(NAME, lab.spec(2))
+    assert changed.changed
+    assert {one.role: one.status for one in changed.containers} == {"current": "running", "candidate": "running"}
+    assert lab.router.get(HOST) == (200, f"{NAME} {release(1)}")
+    client.promote(NAME, wire.Promote(release=release(2)))
+    assert lab.router.get(HOST) == (200, f"{NAME} {release(2)}")
+    assert roles(client) == {"current": release(2), "previous": release(1)}
+
+
+def test_whatever_is_asked_twice_changes_nothing_the_second_time(lab: Droplet, client: AgentClient) -> None:
+    spec, promote = lab.spec(1), wire.Promote(release=release(1))
+    assert [client.prepare(NAME, spec).changed for _ in range(2)] == [True, False]
+    assert [client.promote(NAME, promote).changed for _ in range(2)] == [True, False]
+    assert client.prepare(NAME, spec).changed is False
+    lab.deploy(2)
+    assert [client.rollback(NAME, promote).changed for _ in range(2)] == [True, False]
+    assert [client.retire(NAME).changed for _ in range(2)] == [True, False]
+    assert [client.stop(NAME, wire.Stop()).changed for _ in range(2)] == [True, False]
+    assert [client.start(NAME).changed for _ in range(2)] == [True, False]
+    assert [client.remove_candidate(NAME).changed for _ in range(2)] == [False, False]
+    assert [client.remove(NAME).changed for _ in range(2)] == [True, False]
+
+
+def test_a_candidate_that_never_answers_is_refused_with_its_log_and_kept_as_evidence(
+    lab: Droplet, client: AgentClient
+) -> None:
+    lab.deploy(1)
+    lab.engine.mute.add(release(2))
+    with pytest.raises(AgentProblem) as caught:
+        client.prepare(NAME, lab.spec(2))
+    assert code(caught) == "not_healthy"
+    assert caught.value.problem.details["log"] == f"{release(2)} starts"
+    assert roles(client) == {"current": release(1), "candidate": release(2)}
+    assert [one.status for one in client.containers().containers] == ["running", "exited"]
+    assert lab.router.get(HOST)[1] == f"{NAME} {release(1)}"
+
+
+@pytest.mark.parametrize(("fault", "said"), [("crashing", "exit code 1"), ("unstartable", "executable file not found")])
+def test_a_candidate_that_cannot_run_is_refused_with_the_reason(
+    lab: Droplet, client: AgentClient, fault: str, said: str
+) -> None:
+    getattr(lab.engine, fault).add(release(1))
+    with pytest.raises(AgentProblem) as caught:
+        client.prepare(NAME, lab.spec(1))
+    assert code(caught) == "not_healthy"
+    assert said in caught.value.problem.message
+
+
+def test_a_candidate_that_failed_can_be_tried_again(lab: Droplet, client: AgentClient) -> None:
+    lab.engine.crashing.add(release(1))
+    with pytest.raises(AgentProblem):
+        client.prepare(NAME, lab.spec(1))
+    lab.engine.crashing.clear()
+    assert client.prepare(NAME, lab.spec(1)).changed
+    assert client.promote(NAME, wire.Promote(release=release(1))).changed
+
+
+def test_a_candidate_that_stopped_serving_is_not_promoted(lab: Droplet, client: AgentClient) -> None:
+    lab.deploy(1)
+    client.prepare(NAME, lab.spec(2))
+    lab.engine.exit(f"{NAME}.candidate")
+    with pytest.raises(AgentProblem) as caught:
+        client.promote(NAME, wire.Promote(release=release(2)))
+    assert code(caught) == "not_healthy"
+    assert lab.router.get(HOST)[1] == f"{NAME} {release(1)}"
+
+
+def test_a_health_path_that_answers_an_error_is_not_healthy(lab: Droplet, client: AgentClient) -> None:
+    lab.engine.statuses[release(1)] = 503
+    with pytest.raises(AgentProblem) as caught:
+        client.prepare(NAME, lab.spec(1, health={"path": "/up", "start_seconds": 1}))
+    assert caught.value.problem.details["probe"].startswith("GET /up at ")
+    assert caught.value.problem.details["probe"].endswith(" answered 503")
+
+
+def test_the_same_release_with_another_specification_is_a_conflict(lab: Droplet, client: AgentClient) -> None:
+    lab.deploy(1)
+    with pytest.raises(AgentProblem) as caught:
+        client.prepare(NAME, lab.spec(1, memory_mib=64))
+    assert code(caught) == "conflict"
+
+
+def test_a_host_of_another_service_is_a_conflict(lab: Droplet, client: AgentClient) -> None:
+    lab.deploy(1)
+    with pytest.raises(AgentProblem) as caught:
+        client.prepare(OTHER, lab.spec(1))
+    assert code(caught) == "conflict"
+    assert HOST in caught.value.problem.message
+
+
+def test_an_image_that_is_not_here_is_told(lab: Droplet, client: AgentClient) -> None:
+    with pytest.raises(AgentProblem) as caught:
+        client.prepare(NAME, lab.spec(1).model_copy(update={"image": "sha256:" + "0" * 64}))
+    assert code(caught) == "image_missing"
+
+
+def test_when_nginx_refuses_the_switch_the_release_that_served_serves_on(lab: Droplet, client: AgentClient) -> None:
+    lab.deploy(1)
+    client.prepare(NAME, lab.spec(2))
+    lab.router.refusing = "shared memory"
+    with pytest.raises(AgentProblem) as caught:
+        client.promote(NAME, wire.Promote(release=release(2)))
+    assert code(caught) == "router"
+    assert roles(client) == {"current": release(1), "candidate": release(2)}
+    assert lab.router.get(HOST)[1] == f"{NAME} {release(1)}"
+    lab.router.refusing = ""
+    assert client.promote(NAME, wire.Promote(release=release(2))).changed
+
+
+def test_when_nginx_refuses_a_rollback_the_names_go_back_even_if_there_was_a_candidate(
+    lab: Droplet, client: AgentClient
+) -> None:
+    lab.deploy(1)
+    lab.deploy(2)
+    client.prepare(NAME, lab.spec(3))
+    lab.router.refusing = "shared memory"
+    with pytest.raises(AgentProblem) as caught:
+        client.rollback(NAME, wire.Promote(release=release(1)))
+    assert code(caught) == "router"
+    assert roles(client) == {"current": release(2), "previous": release(1)}
+    assert lab.router.get(HOST)[1] == f"{NAME} {release(2)}"
+
+
+def test_a_stopped_service_that_is_promoted_again_runs_before_it_is_routed(lab: Droplet, client: AgentClient) -> None:
+    lab.deploy(1)
+    client.stop(NAME, wire.Stop())
+    assert lab.router.get(HOST)[0] == 421
+    lab.deploy(1)
+    assert lab.router.get(HOST) == (200, f"{NAME} {release(1)}")
+
+
+def test_a_stop_that_means_another_release_is_a_conflict(lab: Droplet, client: AgentClient) -> None:
+    lab.deploy(1)
+    with pytest.raises(AgentProblem) as caught:
+        client.stop(NAME, wire.Stop(release=release(9)))
+    assert code(caught) == "conflict"
+    assert lab.router.get(HOST)[0] == 200
+
+
+@pytest.mark.parametrize("verb", ["start", "restart"])
+def test_a_service_that_is_not_here_is_told(client: AgentClient, verb: str) -> None:
+    with pytest.raises(AgentProblem) as caught:
+        getattr(client, verb)(NAME)
+    assert code(caught) == "not_found"
+
+
+def test_undeploying_leaves_no_container_no_route_and_no_secret(lab: Droplet, client: AgentClient) -> None:
+    lab.deploy(1, secrets={"KEY": "s3cret"})
+    lab.deploy(2, secrets={"KEY": "s3cret"})
+    client.prepare(NAME, lab.spec(3, secrets={"KEY": "s3cret"}))
+    assert len(lab.engine.secrets) == 3
+    client.remove(NAME)
+    assert client.containers().containers == ()
+    assert client.routes().routes == ()
+    assert lab.engine.secrets == {}
+
+
+def test_a_drain_ends_when_its_time_is_over_even_if_requests_hang(lab: Droplet, client: AgentClient) -> None:
+    lab.deploy(1)
+    lab.router.busy[NAME, release(1)] = 1
+    assert client.stop(NAME, wire.Stop()).changed
+    assert [one.status for one in client.containers().containers] == ["exited"]
+
+
+def test_a_healthy_a_degraded_and_a_dead_container_are_told_apart(lab: Droplet, client: AgentClient) -> None:
+    lab.deploy(1)
+    assert client.health(NAME).verdict == "healthy"
+    lab.engine.say(NAME, "ERROR the disk is full", "stderr")
+    degraded = client.health(NAME)
+    assert (degraded.verdict, degraded.evidence["log"]) == ("degraded", "ERROR the disk is full")
+    lab.engine.exit(NAME, 3)
+    dead = client.health(NAME)
+    assert (dead.verdict, dead.reason) == ("unhealthy", "it does not run: exited with exit code 3")
+
+
+def test_one_observers_check_hides_no_error_from_another_and_no_error_is_told_twice(
+    lab: Droplet, client: AgentClient
+) -> None:
+    lab.deploy(1)
+    lab.engine.say(NAME, "ERROR the disk is full")
+    seen = [client.health(NAME, observer).verdict for observer in ("one", "two", "one", "two")]
+    assert seen == ["degraded", "degraded", "healthy", "healthy"]
+
+
+def test_the_node_tells_everything_at_once(lab: Droplet, client: AgentClient) -> None:
+    lab.deploy(1)
+    lab.router.get(HOST)
+    node = client.node()
+    assert (node.droplet, node.docker.verdict, node.nginx.verdict) == (lab.settings.droplet, "healthy", "healthy")
+    (one,) = node.containers
+    assert one.verdict is not None
+    assert (one.name, one.verdict.verdict, one.requests_total) == (NAME, "healthy", 1)
+    assert node.memory.total > node.memory.free > 0
+
+
+def test_while_docker_is_down_nothing_is_known_and_the_agent_still_answers(lab: Droplet, client: AgentClient) -> None:
+    lab.deploy(1)
+    lab.engine.down = True
+    assert client.health(NAME).verdict == "unknown"
+    node = client.node()
+    assert (node.docker.verdict, node.containers) == ("unhealthy", ())
+    with pytest.raises(AgentProblem) as caught:
+        client.containers()
+    assert code(caught) == "docker_down"
+
+
+def test_while_nginx_is_down_containers_are_judged_all_the_same(lab: Droplet, client: AgentClient) -> None:
+    lab.deploy(1)
+    lab.router.down = True
+    node = client.node()
+    assert node.nginx.verdict == "unhealthy"
+    assert [one.verdict and one.verdict.verdict for one in node.containers] == ["healthy"]
+    with pytest.raises(AgentProblem) as caught:
+        client.routes()
+    assert code(caught) == "router"
+
+
+def test_a_table_is_written_only_if_it_goes_to_what_is_here(lab: Droplet, client: AgentClient) -> None:
+    lab.deploy(1)
+    before = client.routes()
+    (route,) = before.routes
+    for bad, word in ((route.model_copy(update={"port": 1}), "conflict"), (route, "invalid")):
+        with pytest.raises(AgentProblem) as caught:
+            client.write_routes(wire.Routes(routes=(route, bad) if word == "invalid" else (bad,)))
+        assert code(caught) == word
+    assert client.routes() == before
+    assert client.write_routes(wire.Routes(routes=())) == wire.Routes(routes=())

@@ -1,0 +1,17 @@
+"""What the agent's unit tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from agent.server import slots
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    """Waits poll a thousand times a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(slots, "_POLL_SECONDS", 0.001)
+        yield

@@ -1,0 +1,145 @@
+"""A droplet in memory on which one service is changed, and what must hold of it at every moment."""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+
+from agent import wire
+from agent.server import containers, rollout
+from agent.server.errors import Failure
+from agent.server.slots import Service
+from tests.fakes.engine import FakeEngine
+from tests.fakes.router import Crashes, FakeRouter, Killed
+from tests.unit.agent.builders import HOST, NAME, release, spec
+
+BAD = release(3)
+"""This release never starts."""
+
+
+EFFECTS = frozenset(f"engine.{verb}" for verb in ("create", "start", "stop", "restart", "rename", "remove"))
+"""The calls that change Docker; nginx has one."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One call of the agent, and the release that it names."""
+
+    verb: str
+    number: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.number}"
+
+
+class Scene:
+    """An engine, a router, and a service; `broken` has every rule that was broken at any moment."""
+
+    def __init__(self) -> None:
+        self.crashes = Crashes()
+        self.engine, self.router = FakeEngine(self.crashes), FakeRouter(self.crashes)
+        self.image = self.engine.add_image(b"app").id
+        self.engine.crashing.add(BAD)
+        self.broken: list[str] = []
+        self.may_stop_serving = False
+        self._served = False
+        self.crashes.watch = self._look
+
+    def close(self) -> None:
+        """End it."""
+        self.crashes.watch = lambda: None
+        self.engine.close()
+
+    def run(self, change: Change) -> str:
+        """Carry it out in an agent that has just started; `changed`, `same`, or the code of the refusal."""
+        self.may_stop_serving = change.verb in {"stop", "remove"}
+        service = Service(self.engine, self.router, NAME)
+        try:
+            return "changed" if CALLS[change.verb](service, change, self.image) else "same"
+        except Failure as failure:
+            return failure.problem.code
+
+    def run_and_die(self, change: Change, at: int, *, done: bool) -> bool:
+        """The same, but the agent dies at its `at`th call; whether it came that far."""
+        self.crashes.at(at, done=done)
+        try:
+            self.run(change)
+        except Killed:
+            return True
+        finally:
+            self.crashes.disarm()
+        return False
+
+    def moving(self) -> list[Change]:
+        """What would send requests to another container now."""
+        verbs = {"candidate": "promote", "previous": "rollback"}
+        return [Change(verbs[role], int(release[9:15])) for role, release in self.roles.items() if role in verbs]
+
+    def sensible(self) -> list[Change]:
+        """What a controller might ask now."""
+        again = [
+            Change(verb, int(self.roles["current"][9:15]))
+            for verb in ("promote", "rollback")
+            if "current" in self.roles
+        ]
+        others = ("stop", "retire", "retire", "retire", "start", "restart", "remove", "remove_candidate")
+        return [*self.moving(), *again, *(Change("prepare", one) for one in range(1, 6)), *map(Change, others)]
+
+    def settle(self) -> None:
+        """What the next call does first."""
+        self.may_stop_serving = False
+        Service(self.engine, self.router, NAME).settle()
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """The release of each role."""
+        return {one.role: one.release for one in self.engine.instances()}
+
+    @property
+    def serving(self) -> str | None:
+        """The release that visitors are sent to."""
+        return next((route.release for route in self.router.table.routes if route.host == HOST), None)
+
+    @property
+    def state(self) -> tuple[dict[str, tuple[str, str]], str | None]:
+        """Roles with releases and whether they run, and who serves."""
+        return {one.role: (one.release, one.status) for one in self.engine.instances()}, self.serving
+
+    def _look(self) -> None:
+        found = list(self.engine._found.values())
+        taken = [name for name, times in Counter(one.full_name for one in found).items() if times > 1]
+        if taken:
+            self.broken.append(f"{taken} exist twice")
+        routes = self.router.table.routes
+        for route in routes:
+            if not any(one.release == route.release and one.address == route.address for one in found):
+                self.broken.append(f"{route.release} is routed, and is not here")
+            elif not _answers(route):
+                self.broken.append(f"{route.release} is routed, and does not answer")
+        if self._served and not routes and not self.may_stop_serving:
+            self.broken.append("nobody serves any more")
+        self._served = bool(routes)
+
+
+def _answers(route: wire.Route) -> bool:
+    try:
+        with closing(socket.create_connection((route.address, route.port), 1)):
+            return True
+    except OSError:
+        return False
+
+
+CALLS: dict[str, Callable[[Service, Change, str], bool]] = {
+    "prepare": lambda service, change, image: rollout.prepare(service, spec(change.number, image)),
+    "promote": lambda service, change, _: rollout.promote(service, release(change.number)),
+    "rollback": lambda service, change, _: rollout.roll_back(service, release(change.number)),
+    "stop": lambda service, *_: containers.stop(service, wire.Stop()),
+    "retire": lambda service, *_: containers.stop(service, wire.Stop(role="previous")),
+    "start": lambda service, *_: containers.start(service),
+    "restart": lambda service, *_: containers.restart(service),
+    "remove": lambda service, *_: containers.remove(service),
+    "remove_candidate": lambda service, *_: containers.remove_candidate(service),
+}

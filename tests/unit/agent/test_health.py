@@ -1,0 +1,86 @@
+"""The health rule as a pure function of what was seen."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent import wire
+from agent.server import health
+from agent.server.health import Cursors, Observation, judge
+
+AT = datetime(2026, 11, 24, 1, 2, 3, tzinfo=UTC)
+STATUSES = ["created", "running", "restarting", "exited", "paused", "dead"]
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict", "reason"),
+    [
+        (Observation(AT, answered=True, answer="it answers"), "healthy", "it answers"),
+        (Observation(AT, answered=False, answer="no answer"), "unhealthy", "no answer"),
+        (
+            Observation(AT, answered=True, answer="it answers", errors=2),
+            "degraded",
+            "it answers, but 2 error(s) in the log since the last check",
+        ),
+        (Observation(AT, answered=False, answer="no answer", errors=2), "unhealthy", "no answer"),
+        (Observation(AT, status=None, note="timed out"), "unknown", "Docker does not answer: timed out"),
+        (Observation(AT, status="exited", exit_code=137), "unhealthy", "it does not run: exited with exit code 137"),
+        (
+            Observation(AT, status="created", error="no such file"),
+            "unhealthy",
+            "it does not run: created (no such file)",
+        ),
+        (Observation(AT, status="restarting"), "unhealthy", "it does not run: restarting"),
+        (Observation(AT, role="previous", status="exited"), "healthy", "stopped, and kept for a rollback"),
+        (Observation(AT, role="previous", status="dead"), "unhealthy", "it does not run: dead"),
+        (Observation(AT, role="candidate", status="exited"), "unhealthy", "it does not run: exited with exit code 0"),
+    ],
+)
+def test_what_was_seen_gives_this_verdict_and_this_reason(seen: Observation, verdict: str, reason: str) -> None:
+    found = judge(seen)
+    assert (found.verdict, found.reason, found.checked_at) == (verdict, reason, AT)
+
+
+def test_the_evidence_has_what_there_was_and_nothing_empty() -> None:
+    seen = Observation(AT, answered=True, answer="it answers", errors=1, sample="ERROR no", note="")
+    assert judge(seen).evidence == {"probe": "it answers", "log": "ERROR no"}
+
+
+@given(
+    st.sampled_from([None, *STATUSES]),
+    st.sampled_from(["current", "candidate", "previous"]),
+    st.booleans(),
+    st.integers(0, 10_000),
+)
+def test_errors_alone_never_make_a_container_unhealthy_and_silence_of_docker_is_always_unknown(
+    status: str | None, role: wire.Role, answered: bool, errors: int
+) -> None:
+    seen = Observation(AT, role=role, status=status, answered=answered, answer="x", errors=errors)
+    calm = Observation(AT, role=role, status=status, answered=answered, answer="x")
+    assert (judge(seen).verdict == "unknown") == (status is None)
+    assert (judge(seen).verdict == "unhealthy") == (judge(calm).verdict == "unhealthy")
+
+
+def test_a_cursor_never_goes_backwards_and_each_observer_has_its_own() -> None:
+    cursors = Cursors()
+    cursors.put("one", "a", AT)
+    cursors.put("one", "a", AT - timedelta(seconds=1))
+    assert cursors.get("one", "a") == AT
+    assert cursors.get("two", "a") is None
+    assert cursors.get("one", "b") is None
+
+
+def test_cursors_of_containers_that_are_gone_and_of_too_many_observers_are_forgotten() -> None:
+    cursors = Cursors()
+    cursors.put("first", "a", AT)
+    cursors.put("first", "b", AT)
+    cursors.keep({"b"})
+    assert (cursors.get("first", "a"), cursors.get("first", "b")) == (None, AT)
+    for number in range(health.OBSERVERS):
+        cursors.put(f"observer-{number}", "b", AT)
+    assert cursors.get("first", "b") is None
+    assert cursors.get("observer-0", "b") == AT
