@@ -6,7 +6,8 @@
     └── PermanentError       the same call will fail again: a person or another call must act
         ├── InvalidInput     something a person filled in; raised at the door, before anything has changed
         ├── Refused          a credential was not accepted
-        └── NotFound         the thing is not there
+        ├── NotFound         the thing is not there
+        └── HostsFailed      a fan-out, with every failed droplet by name
 
 Every message says what happened, where (droplet, container, record), and what to do next.
 """
@@ -49,3 +50,14 @@ class Refused(PermanentError):
 
 class NotFound(PermanentError):
     """The thing asked for does not exist."""
+
+
+class HostsFailed(PermanentError):
+    """A step failed on some droplets; `failures` maps each of them to its reason."""
+
+    def __init__(self, what: str, failures: dict[str, str], total: int, logs: dict[str, str] | None = None) -> None:
+        lines = "".join(f"\n  {host}: {reason}" for host, reason in sorted(failures.items()))
+        super().__init__(f"{what} failed on {len(failures)} of {total} droplets:{lines}")
+        self.failures = failures
+        self.logs = logs or {}
+        """The last lines of the containers that are the reason, by droplet."""

@@ -70,6 +70,8 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Size:
+    """A size that droplets come in; `available` says whether any can be made now."""
+
     slug: str
     memory_mib: int
     disk_gb: int
@@ -124,6 +126,21 @@ class Container:
     verdict: VerdictWord = "unknown"
     reason: str = ""
     started_at: datetime | None = None
+    memory_mib: int = 0
+
+
+@dataclass(frozen=True)
+class Image:
+    """A container image on a droplet: the digest of its configuration, and its layers (diff ids), lowest first."""
+
+    id: str
+    layers: tuple[str, ...]
+    size: int
+
+    @property
+    def short(self) -> str:
+        """The first digits of its id, for people."""
+        return self.id.removeprefix("sha256:")[:12]
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class Droplets(Protocol):
         """The action as it is now."""
 
     def remove(self, droplet_id: int) -> None:
-        """Destroys one droplet by its id; absent is fine."""
+        """Destroys one droplet of ours by its id; absent is fine, and one that is not ours is a `PermanentError`."""
 
 
 class Snapshots(Protocol):
@@ -73,8 +73,8 @@ class Keys(Protocol):
     def ensure(self, name: str, public_key: str) -> int:
         """The key's id, added when it is new."""
 
-    def remove(self, key_id: int) -> None:
-        """Removes the key; absent is fine."""
+    def remove_named(self, name: str) -> None:
+        """Removes all keys of that exact name; absent is fine."""
 
 
 class Account(Protocol):
@@ -100,10 +100,34 @@ class Dns(Protocol):
         """Records with this exact name and whose comment contains this text (all pages)."""
 
     def ensure(self, name: str, address: str, comment: str) -> Record:
-        """A proxied A record with this name, address and comment; one that is there is left as it is."""
+        """A proxied A record with this name, address and comment; one that another made is `InvalidInput`."""
 
     def remove(self, record_id: str) -> None:
-        """Deletes one record by its id; absent is fine."""
+        """Deletes one record of ours by its id; absent is fine, and one that is not ours is a `PermanentError`."""
 
     def read_edge_ranges(self) -> tuple[str, ...]:
         """Addresses (CIDR) from which the edge connects to origins."""
+
+
+class Cloud(Protocol):
+    """All ports of one DigitalOcean account."""
+
+    @property
+    def account(self) -> Account:
+        """What the token may see."""
+
+    @property
+    def droplets(self) -> Droplets:
+        """Its droplets."""
+
+    @property
+    def firewalls(self) -> Firewalls:
+        """Its firewalls."""
+
+    @property
+    def keys(self) -> Keys:
+        """Its SSH keys."""
+
+    @property
+    def snapshots(self) -> Snapshots:
+        """Its snapshots."""

@@ -1,0 +1,129 @@
+"""What a single value may be: one rule for the forms and for the plans.
+
+Every check raises `InvalidInput` with a sentence that says what to write instead; the patterns serve the forms too.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_network
+
+from fleet.errors import InvalidInput
+
+WORD = r"[a-z][a-z0-9-]{0,38}"
+DOMAIN = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]"
+PATH = r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,511}"
+VARIABLE = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
+CONTEXT = r"/[^\x00]*"
+_COMPONENT = r"\.?[A-Za-z0-9_-][A-Za-z0-9._-]*"
+DOCKERFILE = rf"({_COMPONENT}/)*{_COMPONENT}"
+REFERENCE = r"[a-z0-9][A-Za-z0-9._:/@-]{0,254}"
+LABEL_LIMIT = 63
+"""A droplet's name is its host name and its certificate's name: one label of a domain name."""
+SUFFIX = 7
+"""A dash and six digits end a droplet's name."""
+
+
+def check_word(what: str, value: str) -> None:
+    """Whether a project, environment or service may be called this; names become parts of tags and container names."""
+    if not re.fullmatch(WORD, value):
+        raise InvalidInput(
+            f"{value!r} cannot be the name of {'an' if what[0] in 'aeiou' else 'a'} {what}.",
+            hint="Use 1 to 39 lower-case letters, digits and dashes, beginning with a letter.",
+        )
+
+
+def check_droplet_name(project: str, environment: str) -> None:
+    """Whether droplets of this project and environment can be named after both."""
+    over = len(project) + 1 + len(environment) + SUFFIX - LABEL_LIMIT
+    if over > 0:
+        raise InvalidInput(
+            f"The names {project!r} and {environment!r} are together too long for a droplet's name.",
+            hint=f"Shorten them by {over} characters.",
+        )
+
+
+def check_domain(value: str) -> None:
+    """Whether this is a full domain name in lower case."""
+    if len(value) > 253 or not re.fullmatch(DOMAIN, value):
+        raise InvalidInput(
+            f"{value!r} is not a domain name.", hint="Write it in full and in lower case, e.g. hello.example.com."
+        )
+
+
+def check_port(value: int) -> None:
+    """Whether this is a TCP port."""
+    if not 1 <= value <= 65535:
+        raise InvalidInput(f"The port {value} is not a TCP port.", hint="Give one from 1 to 65535.")
+
+
+def check_path(value: str) -> None:
+    """Whether this can be asked of an HTTP server."""
+    if not re.fullmatch(PATH, value):
+        raise InvalidInput(
+            f"{value!r} is not the path of a URL.", hint="Begin with a slash and leave the host out, e.g. /health."
+        )
+
+
+def check_variable(value: str) -> None:
+    """Whether an environment variable or a secret may be called this."""
+    if not re.fullmatch(VARIABLE, value):
+        raise InvalidInput(
+            f"{value!r} cannot be the name of a variable or a secret.",
+            hint="Use letters, digits and underscores, not beginning with a digit, e.g. DATABASE_URL.",
+        )
+
+
+def check_context(value: str) -> None:
+    """Whether this is the absolute path of a folder; whether it is there is looked at where the worker runs."""
+    if not re.fullmatch(CONTEXT, value):
+        raise InvalidInput(
+            f"The build context {value!r} is not an absolute path.",
+            hint="Give the whole path of the folder on the machine that runs the worker, e.g. /srv/shop.",
+        )
+
+
+def check_dockerfile(value: str) -> None:
+    """Whether this is a path that stays inside the build context."""
+    if len(value) > 255 or not re.fullmatch(DOCKERFILE, value):
+        raise InvalidInput(
+            f"{value!r} is not the path of a Dockerfile.", hint="Give its path inside the folder, e.g. Dockerfile."
+        )
+
+
+def check_reference(value: str) -> None:
+    """Whether this can be the name of an image."""
+    if not re.fullmatch(REFERENCE, value):
+        raise InvalidInput(
+            f"{value!r} is not the name of an image.", hint="Give registry, name and tag, e.g. ghcr.io/acme/shop:1.4.2."
+        )
+
+
+def check_network(value: str) -> None:
+    """Whether this is an address or a network."""
+    try:
+        ip_network(value)
+    except ValueError:
+        raise InvalidInput(
+            f"{value!r} is not an address.", hint="Give it in CIDR form, e.g. 203.0.113.7/32 for a single machine."
+        ) from None
+
+
+def check_between(what: str, value: float, least: float, most: float) -> None:
+    """Whether a number is within its bounds, both included."""
+    if not least <= value <= most:
+        raise InvalidInput(f"{value:.9g} cannot be {what}.", hint=f"Give {least:.9g} to {most:.9g}.")
+
+
+def check_optional_path(value: str | None) -> None:
+    """Whether this is empty or can be asked of an HTTP server."""
+    if value is not None:
+        check_path(value)
+
+
+def check_https(value: str) -> None:
+    """Whether this is the address of an API that may be given a token."""
+    if not re.fullmatch(r"https://[^\s/]+[^\s]*", value):
+        raise InvalidInput(
+            f"{value!r} is not the address of an API.", hint="Begin with https://, as a token is sent there."
+        )

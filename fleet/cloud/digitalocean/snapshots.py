@@ -1,0 +1,48 @@
+"""Droplet snapshots."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from fleet.cloud.digitalocean.api import Api
+from fleet.state import Snapshot
+
+
+class Snapshots:
+    """The port `fleet.cloud.ports.Snapshots`."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def read_all(self) -> list[Snapshot]:
+        """All droplet snapshots."""
+        found = self._api.pages(self._api.sdk.snapshots.list, "snapshots", resource_type="droplet")
+        return [_snapshot(item) for item in found]
+
+    def describe(self, snapshot_id: str, description: str) -> None:
+        """Writes the description."""
+        self._api.call(self._api.sdk.images.update, "image", int(snapshot_id), body={"description": description})
+
+    def tag(self, snapshot_id: str, tags: frozenset[str]) -> None:
+        """Adds tags."""
+        resource = {"resource_id": snapshot_id, "resource_type": "image"}
+        for tag in sorted(tags):
+            self._api.call(self._api.sdk.tags.create, "tag", body={"name": tag})
+            self._api.do(self._api.sdk.tags.assign_resources, tag, body={"resources": [resource]})
+
+    def remove(self, snapshot_id: str) -> None:
+        """Deletes one snapshot; absent is fine."""
+        self._api.do(self._api.sdk.snapshots.delete, snapshot_id)
+
+
+def _snapshot(item: dict[str, Any]) -> Snapshot:
+    return Snapshot(
+        id=str(item["id"]),
+        name=item["name"],
+        regions=tuple(item["regions"]),
+        min_disk_gb=item["min_disk_size"],
+        size_gigabytes=float(item["size_gigabytes"]),
+        created_at=datetime.fromisoformat(item["created_at"]),
+        tags=frozenset(item.get("tags") or ()),
+    )

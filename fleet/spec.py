@@ -1,0 +1,152 @@
+"""What a person wants: an environment and a service in it, checked at the door.
+
+Every check raises `InvalidInput` with a sentence that says what to write instead, before anything has been changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from fleet import checks
+from fleet.checks import check_word
+from fleet.errors import InvalidInput
+
+__all__ = [
+    "BuildSource",
+    "EnvironmentSpec",
+    "Health",
+    "ImageSource",
+    "ServiceSpec",
+    "Web",
+    "check_in_zone",
+    "check_word",
+]
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class EnvironmentSpec:
+    """Where services run: a project's `prod` or `staging`."""
+
+    project: str
+    name: str
+    region: str
+    size: str
+    zone: str
+    snapshot: str | None = None
+    """Id of the snapshot that new droplets are made from."""
+    controller_addresses: tuple[str, ...] = ()
+    """Addresses (CIDR) of the machines that run workers: the only ones that reach the agents."""
+
+    def __post_init__(self) -> None:
+        check_word("project", self.project)
+        check_word("environment", self.name)
+        checks.check_droplet_name(self.project, self.name)
+        checks.check_domain(self.zone)
+        for address in self.controller_addresses:
+            checks.check_network(address)
+
+
+@dataclass(frozen=True)
+class BuildSource:
+    """An image built from a folder on the machine that runs the worker."""
+
+    context: str
+    """Absolute path of the folder."""
+    dockerfile: str = "Dockerfile"
+    """Path inside the folder."""
+
+    def __post_init__(self) -> None:
+        checks.check_context(self.context)
+        checks.check_dockerfile(self.dockerfile)
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """An image pulled from a registry."""
+
+    reference: str
+
+    def __post_init__(self) -> None:
+        checks.check_reference(self.reference)
+
+
+@dataclass(frozen=True)
+class Web:
+    """An HTTP port behind domains of the environment's zone."""
+
+    port: int
+    domains: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        checks.check_port(self.port)
+        if not self.domains:
+            raise InvalidInput("A web service needs a domain.", hint="Give one inside the environment's zone.")
+        for domain in self.domains:
+            checks.check_domain(domain)
+        if len(set(self.domains)) < len(self.domains):
+            raise InvalidInput("A domain is given twice.", hint="Name each domain once.")
+
+
+@dataclass(frozen=True)
+class Health:
+    """How to tell that the service serves; times in seconds."""
+
+    path: str | None = None
+    """A GET of it must answer 200 to 399; None: accepting a connection is enough."""
+    start_seconds: int = 60
+    timeout_seconds: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.path is not None:
+            checks.check_path(self.path)
+        checks.check_between("the time to start (seconds)", self.start_seconds, 1, 600)
+        checks.check_between("the time to answer (seconds)", self.timeout_seconds, 0.1, 60)
+
+
+@dataclass(frozen=True)
+class ServiceSpec:
+    """One service of an environment; secrets are never shown by `repr`."""
+
+    name: str
+    source: BuildSource | ImageSource
+    web: Web
+    replicas: int = 1
+    """On how many droplets it runs."""
+    health: Health = Health()
+    variables: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    secrets: Mapping[str, str] = field(default_factory=lambda: NOTHING, repr=False)
+    memory_mib: int = 256
+    cpus: float = 1.0
+    drain_seconds: int = 30
+
+    def __post_init__(self) -> None:
+        check_word("service", self.name)
+        checks.check_between("the number of replicas", self.replicas, 1, 100)
+        checks.check_between("the memory (MiB)", self.memory_mib, 16, 1_048_576)
+        checks.check_between("the number of CPUs", self.cpus, 0.01, 256)
+        checks.check_between("the time to drain (seconds)", self.drain_seconds, 1, 600)
+        for name in [*self.variables, *self.secrets]:
+            checks.check_variable(name)
+        both = set(self.variables) & set(self.secrets)
+        if both:
+            raise InvalidInput(
+                f"{self.name}: {', '.join(sorted(both))} is a variable and a secret.", hint="Keep it in one of them."
+            )
+
+
+def check_in_zone(service: ServiceSpec, zone: str) -> None:
+    """Whether every domain of a service lies in the zone.
+
+    Raises:
+        InvalidInput: one does not, so no record could be made for it.
+    """
+    for domain in service.web.domains:
+        if domain != zone and not domain.endswith(f".{zone}"):
+            raise InvalidInput(
+                f"{domain} is not in the zone {zone}.",
+                hint=f"Use a domain that ends in .{zone}, or an environment with the other zone.",
+            )

@@ -1,0 +1,79 @@
+"""Each port in all its implementations: the fakes, and the adapters against the sandbox over HTTPS."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from fleet.cloud.cloudflare import Cloudflare
+from fleet.cloud.ports import Cloud, Dns
+from sandbox.cloudflare import zones
+from sandbox.cloudflare.routes import router
+from sandbox.store import Store
+from tests.contract.cloud.serving import served
+from tests.fakes.clouds import FakeCloudflare, FakeDigitalOcean
+
+Foreign = Callable[[str, str], str]
+"""Makes a record that is not ours, of this name and address; gives its id."""
+TOKEN = "cloudflare-token"
+
+
+@pytest.fixture
+def intent() -> str:
+    """An intent that no other test has."""
+    return uuid4().hex[:12]
+
+
+@pytest.fixture
+def cloud() -> Cloud:
+    """The droplets' port and its neighbours."""
+    return FakeDigitalOcean()
+
+
+@pytest.fixture(scope="session")
+def cloudflare_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The sandbox's Cloudflare: its address and authority."""
+    folder = tmp_path_factory.mktemp("cloudflare")
+    store = Store(folder / "sandbox.db")
+    zones.seed(store)
+    app = FastAPI()
+    app.include_router(router(store, TOKEN), prefix="/client/v4")
+    with served(app, folder) as here:
+        yield f"{here.url}/client/v4", here.ca_file
+
+
+@pytest.fixture(params=["fake", "sandbox"])
+def zone(request: pytest.FixtureRequest) -> tuple[Dns, Foreign]:
+    """The port for DNS, and how somebody else makes a record."""
+    if request.param == "fake":
+        fake = FakeCloudflare()
+        return fake, lambda name, address: fake.add(name, address).id
+    url, ca_file = request.getfixturevalue("cloudflare_sandbox")
+    return Cloudflare(TOKEN, "example.test", url, ca_file), lambda name, address: _post(url, ca_file, name, address)
+
+
+@pytest.fixture
+def dns(zone: tuple[Dns, Foreign]) -> Dns:
+    """The port for DNS."""
+    return zone[0]
+
+
+@pytest.fixture
+def foreign(zone: tuple[Dns, Foreign]) -> Foreign:
+    """How somebody else makes a record in the same zone."""
+    return zone[1]
+
+
+def _post(url: str, ca_file: Path, name: str, address: str) -> str:
+    context = ssl.create_default_context(cafile=str(ca_file))
+    with httpx.Client(verify=context, headers={"Authorization": f"Bearer {TOKEN}"}) as client:
+        zone_id = client.get(f"{url}/zones").json()["result"][0]["id"]
+        record = {"type": "A", "name": name, "content": address, "comment": "made by hand"}
+        answer = client.post(f"{url}/zones/{zone_id}/dns_records", json=record)
+        return str(answer.raise_for_status().json()["result"]["id"])

@@ -1,0 +1,101 @@
+"""What a person wants, checked at the door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fleet.errors import InvalidInput
+from fleet.spec import BuildSource, EnvironmentSpec, Health, ImageSource, ServiceSpec, Web, check_in_zone
+
+
+def environment(**changes: Any) -> EnvironmentSpec:
+    """A good environment, but for these changes."""
+    given = {"project": "demo", "name": "prod", "region": "fra1", "size": "s-1vcpu-1gb", "zone": "example.com"}
+    return EnvironmentSpec(**{**given, **changes})
+
+
+def service(**changes: Any) -> ServiceSpec:
+    """A good service, but for these changes."""
+    given = {"name": "hello", "source": ImageSource("debian:12"), "web": Web(8080, ("hello.example.com",))}
+    return ServiceSpec(**{**given, **changes})
+
+
+def test_a_good_environment_and_a_good_service_are_taken_as_they_are() -> None:
+    assert environment(controller_addresses=("203.0.113.7/32",)).controller_addresses == ("203.0.113.7/32",)
+    taken = service(replicas=2, variables={"LANG": "C"}, secrets={"KEY": "x"})
+    assert (taken.replicas, dict(taken.variables), dict(taken.secrets)) == (2, {"LANG": "C"}, {"KEY": "x"})
+    assert taken.health == Health(path=None, start_seconds=60, timeout_seconds=2.0)
+
+
+@pytest.mark.parametrize(
+    ("make", "changes", "message"),
+    [
+        (environment, {"project": "Demo"}, "'Demo' cannot be the name of a project. Use 1 to 39"),
+        (environment, {"name": "prod_1"}, "'prod_1' cannot be the name of an environment. Use 1 to 39"),
+        (environment, {"project": "a" * 39, "name": "b" * 39}, "Shorten them by 23 characters."),
+        (environment, {"zone": "example"}, "'example' is not a domain name. Write it in full"),
+        (environment, {"controller_addresses": ("home",)}, "'home' is not an address. Give it in CIDR form"),
+        (service, {"name": "Hello"}, "'Hello' cannot be the name of a service. Use 1 to 39"),
+        (service, {"replicas": 0}, "0 cannot be the number of replicas. Give 1 to 100."),
+        (service, {"replicas": 101}, "101 cannot be the number of replicas. Give 1 to 100."),
+        (service, {"memory_mib": 8}, "8 cannot be the memory (MiB). Give 16 to 1048576."),
+        (service, {"cpus": 0}, "0 cannot be the number of CPUs. Give 0.01 to 256."),
+        (service, {"drain_seconds": 601}, "601 cannot be the time to drain (seconds). Give 1 to 600."),
+        (service, {"variables": {"A-B": "x"}}, "'A-B' cannot be the name of a variable or a secret. Use letters"),
+        (service, {"secrets": {"../A": "x"}}, "'../A' cannot be the name of a variable or a secret. Use letters"),
+        (
+            service,
+            {"variables": {"B": "1", "A": "1"}, "secrets": {"A": "2", "B": "2"}},
+            "hello: A, B is a variable and a secret. Keep it in one of them.",
+        ),
+    ],
+)
+def test_a_bad_value_is_refused_with_what_to_write(
+    make: Callable[..., object], changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        make(**changes)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Web(0, ("a.example.com",)), "The port 0 is not a TCP port. Give one from 1 to 65535."),
+        (lambda: Web(80, ()), "A web service needs a domain. Give one inside the environment's zone."),
+        (lambda: Web(80, ("example",)), "'example' is not a domain name."),
+        (lambda: Web(80, ("a.example.com",) * 2), "A domain is given twice. Name each domain once."),
+        (lambda: Health(path="health"), "'health' is not the path of a URL. Begin with a slash"),
+        (lambda: Health(start_seconds=0), "0 cannot be the time to start (seconds). Give 1 to 600."),
+        (lambda: Health(timeout_seconds=61), "61 cannot be the time to answer (seconds). Give 0.1 to 60."),
+        (lambda: BuildSource("srv"), "The build context 'srv' is not an absolute path."),
+        (lambda: BuildSource("/srv", "../Dockerfile"), "'../Dockerfile' is not the path of a Dockerfile."),
+        (lambda: ImageSource("Debian"), "'Debian' is not the name of an image."),
+    ],
+)
+def test_a_bad_part_is_refused_with_what_to_write(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        make()
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("domain", ["example.com", "hello.example.com", "a.b.example.com"])
+def test_a_domain_of_the_zone_is_fine(domain: str) -> None:
+    check_in_zone(service(web=Web(80, (domain,))), "example.com")
+
+
+@pytest.mark.parametrize("domain", ["hello.example.org", "notexample.com", "example.com.evil.org"])
+def test_a_domain_outside_the_zone_is_refused_with_what_to_write(domain: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        check_in_zone(service(web=Web(80, (domain,))), "example.com")
+    assert str(caught.value) == (
+        f"{domain} is not in the zone example.com. "
+        "Use a domain that ends in .example.com, or an environment with the other zone."
+    )
+
+
+def test_secrets_are_not_in_the_text_of_a_service() -> None:
+    assert "hunter2" not in repr(service(secrets={"PASSWORD": "hunter2"}))
