@@ -1,0 +1,97 @@
+"""Where services run."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from prefect.blocks.core import Block
+from pydantic import Field, HttpUrl
+
+from blocks.cloudflare import CloudflareCredentials
+from blocks.digitalocean import DigitalOceanCredentials
+from blocks.fields import Networks, Word, logo
+from blocks.snapshot import Snapshot
+from fleet import naming
+from fleet.spec import EnvironmentSpec
+
+
+class Environment(Block):
+    """A project's `prod`, `staging` …: region, size, zone, credentials.
+
+    Example:
+        ```python
+        from blocks.environment import Environment
+
+        environment = Environment.load("BLOCK_NAME")
+        print(environment.spec())
+        ```
+    """
+
+    _block_type_name: ClassVar[str | None] = "Environment"
+    _block_type_slug: ClassVar[str | None] = "environment"
+    _logo_url: ClassVar[Any] = logo()
+    _documentation_url: ClassVar[Any] = HttpUrl("https://docs.prefect.io/v3/concepts/blocks")
+    _description: ClassVar[str | None] = "Where services run: project, region, size, snapshot, zone, credentials."
+
+    project: Word = Field(
+        title="Project",
+        description="What the services belong to: lower-case letters, digits and dashes, e.g. shop.",
+        examples=["shop"],
+    )
+    name: Word = Field(
+        title="Name",
+        description="Which of the project's environments: lower-case letters, digits and dashes, e.g. prod.",
+        examples=["prod"],
+    )
+    region: str = Field(
+        title="Region", description="Where droplets are made, e.g. fra1.", examples=["fra1"], pattern=r"^[a-z]{3}[0-9]$"
+    )
+    size: str = Field(
+        "s-1vcpu-1gb",
+        title="Default size",
+        description="How large new droplets are, by DigitalOcean's name.",
+        examples=["s-1vcpu-1gb"],
+        min_length=1,
+    )
+    snapshot: Snapshot | None = Field(
+        None, title="Default snapshot", description="What new droplets are made from, unless a run says otherwise."
+    )
+    digitalocean: DigitalOceanCredentials = Field(
+        title="DigitalOcean Credentials", description="The team that the droplets belong to."
+    )
+    cloudflare: CloudflareCredentials = Field(
+        title="Cloudflare Credentials", description="The zone that the services' names are in."
+    )
+    controller_addresses: Networks = Field(
+        title="Controller addresses",
+        description="Addresses (CIDR) of the machines that run workers, e.g. 203.0.113.7/32: the only ones that reach "
+        "the agents.",
+        examples=[["203.0.113.7/32"]],
+        min_length=1,
+        max_length=50,
+    )
+
+    def spec(self, snapshot: Snapshot | None = None) -> EnvironmentSpec:
+        """The environment as plans know it; `snapshot` takes the place of the default one.
+
+        Raises:
+            fleet.errors.InvalidInput: the values do not work together; the message says what to write instead.
+        """
+        chosen = snapshot or self.snapshot
+        return EnvironmentSpec(
+            project=self.project,
+            name=self.name,
+            region=self.region,
+            size=self.size,
+            zone=self.cloudflare.zone,
+            snapshot=chosen.snapshot_id if chosen else None,
+            controller_addresses=tuple(self.controller_addresses),
+        )
+
+    def title(self) -> str:
+        """The environment in one word: `demo-prod`."""
+        return naming.environment(self.spec())
+
+    def url(self, domain: str) -> str:
+        """Where a visitor finds a domain."""
+        return self.cloudflare.service_url.replace("{domain}", domain)

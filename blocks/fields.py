@@ -1,0 +1,83 @@
+"""What the blocks' fields have in common: checks whose messages say what to write, and how the forms show them.
+
+The forms read JSON schema, and the default UI knows less of it than JSON schema has: a Union makes tabs as `anyOf`
+only (so without a discriminator), and an optional text would be two tabs. Both are dealt with here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from prefect.settings import get_current_settings
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic.config import JsonDict
+
+from fleet import checks
+from fleet.errors import InvalidInput
+
+
+def checked(check: Callable[[str], None]) -> AfterValidator:
+    """Makes a field's validator of a check of `fleet.checks`; its message stays."""
+
+    def validate(value: str) -> str:
+        try:
+            check(value)
+        except InvalidInput as error:
+            raise ValueError(str(error)) from error
+        return value
+
+    return AfterValidator(validate)
+
+
+def _empty_is_none(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _texts(pattern: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": f"^{pattern}$"}})
+
+
+def _text(pattern: str, *, empty: bool = False) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^({pattern})?$" if empty else f"^{pattern}$"})
+
+
+Word = Annotated[str, checked(lambda value: checks.check_word("thing", value)), _text(checks.WORD)]
+"""A name of ours."""
+Domain = Annotated[str, checked(checks.check_domain), _text(checks.DOMAIN)]
+"""A full domain name in lower case."""
+Domains = Annotated[list[Annotated[str, checked(checks.check_domain)]], _texts(checks.DOMAIN)]
+"""Full domain names in lower case."""
+Networks = Annotated[list[Annotated[str, checked(checks.check_network)]], _texts("[0-9A-Fa-f.:]+(/[0-9]{1,3})?")]
+"""Addresses in CIDR form."""
+Address = Annotated[str, _text(r"https://[^\s]+"), checked(checks.check_https)]
+"""Where an API is."""
+UrlPath = Annotated[
+    str | None, checked(checks.check_optional_path), BeforeValidator(_empty_is_none), _text(checks.PATH, empty=True)
+]
+"""The path of a URL; empty means none."""
+Folder = Annotated[str, checked(checks.check_context), _text(checks.CONTEXT)]
+"""The absolute path of a folder on the worker's machine."""
+FileInFolder = Annotated[str, checked(checks.check_dockerfile), _text(checks.DOCKERFILE)]
+"""A path inside that folder."""
+Reference = Annotated[str, checked(checks.check_reference), _text(checks.REFERENCE)]
+"""The name of an image in a registry."""
+PemFile = Annotated[Path | None, BeforeValidator(_empty_is_none), WithJsonSchema({"type": "string", "format": "path"})]
+"""A file on the worker's machine; empty means none."""
+
+
+def without_kind(schema: JsonDict) -> None:
+    """Leaves the word that tells a Union's members apart out of the form: the chosen tab says it already."""
+    properties = schema.get("properties")
+    if isinstance(properties, dict):
+        properties.pop("kind", None)
+
+
+def logo() -> Any:
+    """A picture that the Prefect server itself serves, so that the catalogue shows one offline too.
+
+    Prefect refuses data URLs here; None where no server is configured.
+    """
+    server = get_current_settings().ui_url
+    return f"{server.rstrip('/')}/ico/android-chrome-192x192.png" if server else None

@@ -1,0 +1,29 @@
+"""The flow `health-check`: every droplet of every environment, asked at once."""
+
+from __future__ import annotations
+
+from prefect.runtime import flow_run
+
+from blocks.environment import Environment
+from tasks import health
+from tasks.runbooks import runbook
+
+
+def run_name() -> str:
+    """Says which environments are looked at."""
+    environment = flow_run.parameters.get("environment")
+    return f"health of {environment.title()}" if environment else "health of everything"
+
+
+@runbook("health-check", run_name)
+def health_check(environment: Environment | None = None) -> None:
+    """Asks every droplet how it is and shows what it found as a table; changes nothing.
+
+    Args:
+        environment: the only one to look at; empty: all that there are.
+    """
+    if health.another_round_runs():
+        return
+    environments = [environment] if environment else health.list_environments()
+    findings = [found for one in environments for found in health.sweep(one)]
+    health.report(findings)

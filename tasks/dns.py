@@ -1,0 +1,47 @@
+"""DNS: which hosts the edge sends a domain's requests to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from blocks.environment import Environment
+from fleet.state import Droplet, Record
+from tasks.plans import Order
+from tasks.policy import DNS, gather, step
+
+FORGET_SECONDS = 5.0
+"""How long the edge may use a proxied record that is gone; Cloudflare spreads changes within seconds."""
+
+
+@step("{droplet.name}: A record of {domain}", DNS)
+def point(droplet: Droplet, domain: str, comment: str, environment: Environment) -> Record:
+    """A proxied A record from the domain to this droplet, which must serve it by now."""
+    address = droplet.public_address or ""
+    return environment.cloudflare.client().ensure(domain, address, comment)
+
+
+@step("A record {record.name} to {record.content}: remove", DNS)
+def unpoint(record: Record, environment: Environment) -> None:
+    """Deletes one of our records by its id; absent is fine."""
+    environment.cloudflare.client().remove(record.id)
+
+
+def point_all(order: Order, hosts: Sequence[Droplet], environment: Environment) -> list[Record]:
+    """A record of every domain to every droplet."""
+    pairs = [(host, domain) for host in hosts for domain in order.service.web.domains]
+    futures = [point.submit(host, domain, order.comment(host), environment) for host, domain in pairs]
+    return gather("Pointing DNS", [f"{domain} to {host.name}" for host, domain in pairs], futures)
+
+
+def unpoint_all(records: Sequence[Record], environment: Environment) -> None:
+    """These records, gone."""
+    labels = [f"{record.name} to {record.content}" for record in records]
+    gather("Removing records", labels, [unpoint.submit(record, environment) for record in records])
+
+
+@step("wait until the edge has forgotten {records.__len__} records", retries=0)
+def let_forget(records: Sequence[Record]) -> None:
+    """Waits until the edge has stopped sending new requests to what a removed record named."""
+    if records:
+        time.sleep(FORGET_SECONDS)

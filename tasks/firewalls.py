@@ -1,0 +1,56 @@
+"""Cloud firewalls: who may reach a droplet, and on which ports."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from blocks.digitalocean import DigitalOceanCredentials
+from blocks.environment import Environment
+from fleet import naming
+from fleet.state import Firewall, Rule
+from tasks.policy import CLOUD, step
+from tasks.waits import wait_for
+
+SETTLE_DEADLINE = timedelta(minutes=2)
+POLL = timedelta(seconds=1)
+AGENT_PORT = "9999"
+WEB_PORTS = ("80", "443")
+
+
+@step("firewall of {environment.project}-{environment.name}", CLOUD)
+def apply_firewall(environment: Environment) -> Firewall:
+    """Lets the edge in on 80 and 443, the controller on 9999, and nobody else; waits until it holds."""
+    edge = environment.cloudflare.client().read_edge_ranges()
+    rules = (
+        *(Rule(port, addresses=edge) for port in WEB_PORTS),
+        Rule(AGENT_PORT, addresses=tuple(environment.controller_addresses)),
+    )
+    name, tag = naming.firewall(environment.spec()), naming.environment_tag(environment.spec())
+    return _settled(name, rules, (tag,), environment.digitalocean)
+
+
+@step("firewall {name}", CLOUD)
+def ensure_firewall(
+    name: str, rules: tuple[Rule, ...], tags: tuple[str, ...], credentials: DigitalOceanCredentials
+) -> Firewall:
+    """A firewall of this name with these rules for these tags; waits until it holds."""
+    return _settled(name, rules, tags, credentials)
+
+
+@step("firewall {name}: remove", CLOUD)
+def remove_firewall(name: str, credentials: DigitalOceanCredentials) -> None:
+    """Deletes the firewall of that exact name; absent is fine."""
+    credentials.client().firewalls.remove(name)
+
+
+def _settled(
+    name: str, rules: tuple[Rule, ...], tags: tuple[str, ...], credentials: DigitalOceanCredentials
+) -> Firewall:
+    firewalls = credentials.client().firewalls
+    firewall = firewalls.ensure(name, rules, tags)
+
+    def look() -> Firewall | None:
+        seen = firewalls.read(name)
+        return seen if seen and seen.settled else None
+
+    return firewall if firewall.settled else wait_for(f"the firewall {name}", look, SETTLE_DEADLINE, POLL)

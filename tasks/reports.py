@@ -1,0 +1,68 @@
+"""What a person reads after a run: artifacts, and the look from outside that proves a deploy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import httpx
+from prefect.artifacts import create_markdown_artifact
+
+from blocks.environment import Environment
+from fleet.errors import TransientError
+from fleet.spec import ServiceSpec
+from tasks.policy import step
+
+VERIFY_DEADLINE = timedelta(seconds=60)
+REQUEST_SECONDS = 10.0
+
+
+@step("{spec.name}: verify through the edge", timeout=VERIFY_DEADLINE * 2)
+def verify(spec: ServiceSpec, environment: Environment) -> dict[str, int]:
+    """Asks for every domain as a visitor does; gives the status of each.
+
+    Raises:
+        TransientError: a domain did not answer with a status below 400; DNS and the edge may need a moment.
+    """
+    return {domain: _ask(environment.url(domain) + (spec.health.path or "/")) for domain in spec.web.domains}
+
+
+def _ask(url: str) -> int:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    # Names under localhost are this machine, whatever the resolver says (RFC 6761, section 6.3).
+    target = url.replace(host, "127.0.0.1", 1) if host.endswith(".localhost") else url
+    try:
+        reply = httpx.get(target, headers={"Host": parts.netloc}, timeout=REQUEST_SECONDS)
+    except httpx.TransportError as error:
+        raise TransientError(f"{url} did not answer: {error}.", hint="Is its DNS record visible already?") from error
+    if reply.status_code >= httpx.codes.BAD_REQUEST:
+        raise TransientError(f"{url} answers {reply.status_code}.", hint="Look at the service with the flow `logs`.")
+    return reply.status_code
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A markdown table; what came from outside cannot break out of its cell."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def fenced(text: str) -> str:
+    """Text from a container, shown as it is; fences in it are broken."""
+    return "```text\n" + text.replace("```", "`\u200b``") + "\n```"
+
+
+def publish(key: str, markdown: str, description: str) -> None:
+    """An artifact of the current run; `key` is lower case with dashes, and keeps every version."""
+    create_markdown_artifact(markdown, key=key, description=description)
+
+
+def seconds_since(began: float) -> str:
+    """How long ago `began` (of `time.monotonic`) was, for people."""
+    return f"{time.monotonic() - began:.1f} s"
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,39 @@
+"""What the tests of flows share: Prefect in this process, a fleet of fakes, and no waiting in vain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from prefect import Task
+
+from tests.flows.fleet_of_fakes import Fleet, open_fleet
+
+SOON, LATE = timedelta(milliseconds=50), timedelta(seconds=5)
+MODULES = ("containers", "dns", "droplets", "firewalls", "health", "images", "logs", "plans", "reports")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fakes are ready at once: no step waits long before it looks, or tries, again."""
+    monkeypatch.setattr("tasks.dns.FORGET_SECONDS", 0.0)
+    monkeypatch.setattr("tasks.droplets.POLL", SOON)
+    monkeypatch.setattr("tasks.droplets.READY_DEADLINE", LATE)
+    monkeypatch.setattr("tasks.firewalls.POLL", SOON)
+    monkeypatch.setattr("agent.client.session.POLL_SECONDS", SOON.total_seconds())
+    monkeypatch.setattr("agent.server.slots._POLL_SECONDS", SOON.total_seconds())
+    for name in MODULES:
+        for step in vars(import_module(f"tasks.{name}")).values():
+            if isinstance(step, Task):
+                monkeypatch.setattr(step, "retry_delay_seconds", 0)
+                monkeypatch.setattr(step, "tags", set())  # no limits here, and asking for each costs 2 s
+
+
+@pytest.fixture
+def fleet(prefect: None, quick: None, tmp_path: Path) -> Iterator[Fleet]:
+    """Two empty clouds, and a machine for each droplet that will be made."""
+    with open_fleet(tmp_path) as opened:
+        yield opened

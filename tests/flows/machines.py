@@ -1,0 +1,147 @@
+"""A droplet made of fakes and one real thing: the node agent's application, under its own TLS, on its own address.
+
+It boots as a droplet does: user data gives it a name and a boot secret, the first contact its own one, and then it
+comes back under that. Docker and nginx are the verified fakes of `tests/fakes`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from threading import Event, Lock, Thread
+
+import httpx
+import yaml
+from starlette.types import ASGIApp
+
+from agent import keys, wire
+from agent.server import serve
+from agent.server.app import create_app
+from agent.server.settings import Settings, load
+from fleet.state import DropletRequest
+from tests.fakes.engine import FakeEngine
+from tests.fakes.router import FakeRouter
+from tests.transports import abort_all
+
+PATIENCE_SECONDS = 20.0
+MAKING = Lock()
+"""FastAPI builds routes and models late, and not in two threads at once; real agents have a process each."""
+
+
+class Machine:
+    """One droplet; `engine` and `router` are what its agent finds there."""
+
+    def __init__(self, request: DropletRequest, address: str, folder: Path) -> None:
+        self.name, self.address, self._folder = request.name, address, folder
+        self.engine, self.router = FakeEngine(), FakeRouter()
+        self.starts = 0
+        """How often the agent has started: once to be enrolled, once under its own secret."""
+        self._over = Event()
+        self._end_process: Callable[[], None] = lambda: None
+        self._stop: Callable[[], None] = lambda: None
+        self._thread = Thread(target=self._run)
+        for file in yaml.safe_load(request.user_data)["write_files"]:
+            path = folder / str(file["path"]).removeprefix("/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(file["content"])
+        self._thread.start()
+
+    @property
+    def releases(self) -> dict[str, str]:
+        """The release of each role."""
+        return {one.role: one.release for one in self.engine.instances()}
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """Docker's id of each role's container."""
+        return {one.role: one.id for one in self.engine.instances()}
+
+    @property
+    def changes(self) -> list[str]:
+        """The calls so far that changed something here."""
+        looks = {"engine.instances", "engine.logs", "engine.version", "engine.image", "engine.images"}
+        looks |= {"router.read", "router.totals", "router.in_flight", "router.check", "router.update"}
+        calls = [*self.engine.crashes.calls, *self.router.crashes.calls]
+        return [call for call in calls if call not in looks]
+
+    def silence(self) -> None:
+        """The agent answers no more; the containers run on."""
+        self._over.set()
+        self._stop()
+        self._thread.join(PATIENCE_SECONDS)
+        assert not self._thread.is_alive(), f"the agent of {self.name} did not end"
+
+    def close(self) -> None:
+        """Ends everything."""
+        self.silence()
+        self.engine.close()
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            asyncio.run(self._serve(self._settings()))
+
+    async def _serve(self, settings: Settings) -> None:
+        loop = asyncio.get_running_loop()
+        app = await self._made(settings)
+
+        def make(stop: Callable[[], None]) -> ASGIApp:
+            self._end_process = stop
+            self._stop = lambda: self._call(loop, stop)
+            return app
+
+        self.starts += 1
+        await serve.serve(make, settings, self.engine, self.router)
+        await abort_all()
+
+    async def _made(self, settings: Settings) -> ASGIApp:
+        """The application, after a request that no route takes: by then FastAPI has built them all."""
+        headers = {wire.KEY_HEADER: keys.api_key(settings.secret)}
+        with MAKING:
+            app = create_app(settings, self.engine, self.router, lambda: self._end_process())
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="https://agent", headers=headers) as client:
+                assert (await client.get("/no/such/route")).status_code == httpx.codes.NOT_FOUND
+        return app
+
+    @staticmethod
+    def _call(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended already
+            loop.call_soon_threadsafe(stop)
+
+    def _settings(self) -> Settings:
+        found = load(self._folder / "etc/deployer", self._folder / "state")
+        return replace(found, run=self._folder / "run", address=self.address)
+
+
+class Network:
+    """A part of 127.89.0.0/16 that nobody else has, in any process, until it is closed."""
+
+    def __init__(self) -> None:
+        for number in range(255):
+            self._claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            try:
+                self._claim.bind((f"127.89.{number}.1", 9889))
+            except OSError:
+                self._claim.close()
+            else:
+                self.prefix = f"127.89.{number}"
+                return
+        raise AssertionError("255 fleets of fakes are open: close them")
+
+    def close(self) -> None:
+        """Gives it up."""
+        self._claim.close()
+
+
+@contextlib.contextmanager
+def closing_all(machines: Callable[[], list[Machine]]) -> Iterator[None]:
+    """Closes the machines that there are at the end."""
+    try:
+        yield
+    finally:
+        for machine in machines():
+            machine.close()

@@ -1,0 +1,96 @@
+"""Prefect's own suite for blocks, and what their forms need beyond it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from prefect.blocks.core import Block
+from prefect.testing.standard_test_suites.blocks import BlockStandardTestSuite
+
+from blocks.cloudflare import CloudflareCredentials
+from blocks.digitalocean import DigitalOceanCredentials
+from blocks.environment import Environment
+from blocks.service import BuildFromFolder, ImageFromRegistry, Service, WebService
+from blocks.snapshot import Snapshot
+from deployments.documents import TYPES
+
+MODELS = [*TYPES, BuildFromFolder, ImageFromRegistry, WebService]
+
+
+@pytest.mark.parametrize("block", TYPES, ids=lambda block: block.__name__)
+class TestEveryBlock(BlockStandardTestSuite):
+    """The standard suite; the logo is the Prefect server's own, so there is nothing to download."""
+
+    @pytest.fixture
+    def block(self, request: pytest.FixtureRequest) -> type[Block]:  # overridden by the parametrization above
+        """The block under test."""
+        found: type[Block] = request.param
+        return found
+
+    def test_has_a_valid_image(self, block: type[Block]) -> None:
+        """A square picture that the server has, where a server is configured."""
+        assert block._logo_url is None or str(block._logo_url).endswith("/ico/android-chrome-192x192.png")
+
+
+@pytest.mark.parametrize("block", TYPES, ids=lambda block: block.__name__)
+def test_a_block_says_in_a_sentence_what_it_is(block: type[Block]) -> None:
+    assert (block.get_description() or "").endswith(".")
+
+
+@pytest.mark.parametrize("block", TYPES, ids=lambda block: block.__name__)
+def test_a_blocks_name_and_slug_are_one(block: type[Block]) -> None:
+    assert (block._block_type_name or "").lower().replace(" ", "-") == block.get_block_type_slug()
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_every_field_has_a_title_and_a_description_that_ends_with_a_period(model: Any) -> None:
+    fields = {name: field for name, field in model.model_fields.items() if name != "kind" or model is Snapshot}
+    assert {name for name, field in fields.items() if not field.title} == set()
+    assert {name for name, field in fields.items() if not (field.description or "").endswith(".")} == set()
+
+
+def test_every_block_is_registered() -> None:
+    assert set(TYPES) == {DigitalOceanCredentials, CloudflareCredentials, Environment, Service, Snapshot}
+
+
+def test_a_block_is_registered_after_its_parts() -> None:
+    order = list(TYPES)
+    assert order.index(DigitalOceanCredentials) < order.index(Environment) < order.index(Service)
+    assert order.index(Snapshot) < order.index(Environment)
+
+
+def test_the_choice_of_an_image_makes_tabs() -> None:
+    image = Service.model_json_schema()["properties"]["image"]
+    assert "oneOf" not in image
+    assert "discriminator" not in image
+    names = [option["$ref"].rpartition("/")[2] for option in image["anyOf"]]
+    titles = [Service.model_json_schema()["definitions"][name]["title"] for name in names]
+    assert titles == ["Build from a folder", "Image from a registry"]
+
+
+def test_the_word_that_tells_tabs_apart_is_not_in_the_form() -> None:
+    definitions = Service.model_json_schema()["definitions"]
+    for model in (BuildFromFolder, ImageFromRegistry, WebService):
+        assert "kind" in model.model_fields
+        assert "kind" not in definitions[model.__name__]["properties"]
+
+
+def test_the_kind_of_a_snapshot_is_a_choice() -> None:
+    assert Snapshot.model_json_schema()["properties"]["kind"]["enum"] == ["base", "custom"]
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [(DigitalOceanCredentials, "ca_file"), (CloudflareCredentials, "ca_file"), (WebService, "health_path")],
+)
+def test_a_text_that_may_be_empty_is_one_field_and_not_two_tabs(model: Any, field: str) -> None:
+    shown = model.model_json_schema()["properties"][field]
+    assert shown["type"] == "string"
+    assert "anyOf" not in shown
+
+
+@pytest.mark.parametrize("block", TYPES, ids=lambda block: block.__name__)
+def test_the_schema_of_a_block_is_plain_json(block: type[Block]) -> None:
+    assert json.loads(json.dumps(block.model_json_schema())) == block.model_json_schema()

@@ -1,0 +1,192 @@
+"""What a person fills in: good values give specs, bad ones are refused with what to write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from blocks.snapshot import Snapshot
+from fleet import naming, spec, state
+from fleet.errors import InvalidInput
+from tests.unit.blocks import examples
+from tests.unit.blocks.examples import cloudflare, digitalocean, environment, folder, registry, service, snapshot, web
+
+WORD = "Use 1 to 39 lower-case letters, digits and dashes, beginning with a letter."
+
+
+@pytest.mark.parametrize(
+    ("make", "changes", "message"),
+    [
+        (digitalocean, {"token": ""}, "at least 1"),
+        (digitalocean, {"api_url": "http://api.example.com"}, "Begin with https://, as a token is sent there."),
+        (cloudflare, {"zone": "Example"}, "Write it in full and in lower case, e.g. hello.example.com."),
+        (cloudflare, {"api_url": "api.example.com"}, "Begin with https://, as a token is sent there."),
+        (cloudflare, {"service_url": "https://example.com"}, "String should match pattern"),
+        (environment, {"project": "De mo"}, WORD),
+        (environment, {"name": "Prod"}, WORD),
+        (environment, {"region": "Frankfurt"}, "String should match pattern"),
+        (environment, {"controller_addresses": []}, "at least 1 item"),
+        (environment, {"controller_addresses": ["home"]}, "Give it in CIDR form, e.g. 203.0.113.7/32"),
+        (snapshot, {"snapshot_id": "demo-base"}, "String should match pattern"),
+        (snapshot, {"kind": "other"}, "Input should be 'base' or 'custom'"),
+        (folder, {"context": "srv/shop"}, "Give the whole path of the folder on the machine that runs the worker"),
+        (folder, {"dockerfile": "../Dockerfile"}, "Give its path inside the folder, e.g. Dockerfile."),
+        (folder, {"dockerflie": "Dockerfile"}, "Extra inputs are not permitted"),
+        (registry, {"reference": "Not An Image"}, "Give registry, name and tag, e.g. ghcr.io/acme/shop:1.4.2."),
+        (web, {"port": 0}, "greater than or equal to 1"),
+        (web, {"port": 65536}, "less than or equal to 65535"),
+        (web, {"domains": []}, "at least 1 item"),
+        (web, {"domains": ["hello"]}, "Write it in full and in lower case"),
+        (web, {"health_path": "health"}, "Begin with a slash and leave the host out, e.g. /health."),
+        (web, {"start_seconds": 601}, "less than or equal to 600"),
+        (service, {"name": "Hello"}, WORD),
+        (service, {"replicas": 0}, "greater than or equal to 1"),
+        (service, {"memory_mib": 8}, "greater than or equal to 16"),
+    ],
+)
+def test_a_bad_value_is_refused_in_the_form(make: Callable[..., Any], changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        make(**changes)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"variables": {"A-B": "x"}}, "'A-B' cannot be the name of a variable or a secret."),
+        ({"secrets": {"A": "x"}, "variables": {"A": "y"}}, "hello: A is a variable and a secret."),
+        ({"runs": web(domains=["hello.example.org"])}, "hello.example.org is not in the zone example.com."),
+        ({"runs": web(domains=["a.example.com", "a.example.com"])}, "A domain is given twice."),
+    ],
+)
+def test_values_that_do_not_go_together_are_refused_when_the_service_is_used(
+    changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidInput, match=re.escape(message)):
+        service(**changes).spec()
+
+
+def test_names_that_are_together_too_long_are_refused_when_the_environment_is_used() -> None:
+    with pytest.raises(InvalidInput, match="Shorten them by 3 characters"):
+        environment(project="a" * 39, name="b" * 19).spec()
+
+
+def test_an_environment_gives_its_spec() -> None:
+    assert environment().spec() == spec.EnvironmentSpec(
+        project="demo",
+        name="prod",
+        region="fra1",
+        size="s-1vcpu-1gb",
+        zone="example.com",
+        snapshot="9001",
+        controller_addresses=("203.0.113.7/32",),
+    )
+
+
+def test_a_runs_snapshot_takes_the_place_of_the_environments() -> None:
+    assert environment().spec(snapshot(snapshot_id="9002")).snapshot == "9002"
+    assert environment(snapshot=None).spec().snapshot is None
+
+
+def test_an_environment_knows_its_title_and_where_a_visitor_finds_a_domain() -> None:
+    there = cloudflare(service_url="http://{domain}:8080")
+    assert environment().title() == "demo-prod"
+    assert environment().url("a.example.com") == "https://a.example.com"
+    assert environment(cloudflare=there).url("a.example.com") == "http://a.example.com:8080"
+
+
+def test_a_service_gives_its_spec() -> None:
+    filled = service(
+        runs=web(health_path="/health", start_seconds=90, timeout_seconds=1.5),
+        variables={"LANG": "C"},
+        replicas=2,
+        memory_mib=128,
+        cpus=0.5,
+        drain_seconds=10,
+    )
+    assert filled.spec() == spec.ServiceSpec(
+        name="hello",
+        source=spec.BuildSource("/srv/shop", "Dockerfile"),
+        web=spec.Web(8080, ("hello.example.com",)),
+        replicas=2,
+        health=spec.Health("/health", 90, 1.5),
+        variables={"LANG": "C"},
+        secrets={"PASSWORD": examples.SECRET},
+        memory_mib=128,
+        cpus=0.5,
+        drain_seconds=10,
+    )
+
+
+def test_an_image_from_a_registry_gives_its_source() -> None:
+    assert service(image=registry()).spec().source == spec.ImageSource("ghcr.io/acme/shop:1.4.2")
+
+
+def test_a_form_without_the_word_kind_finds_the_right_kind_of_image() -> None:
+    assert service(image={"context": "/srv/shop"}).image == folder()
+    assert service(image={"reference": "debian:12"}).image == registry(reference="debian:12")
+
+
+@pytest.mark.parametrize("empty", ["", "  ", None])
+def test_what_a_form_leaves_empty_is_none(empty: str | None) -> None:
+    assert web(health_path=empty).health_path is None
+    assert digitalocean(ca_file=empty).ca_file is None
+
+
+def test_a_certificate_authority_is_a_path() -> None:
+    assert cloudflare(ca_file="/etc/deployer/ca.pem").ca_file == Path("/etc/deployer/ca.pem")
+
+
+def test_a_snapshot_of_ours_is_mirrored() -> None:
+    taken = datetime(2026, 11, 24, 2, 15, tzinfo=UTC)
+    seen = state.Snapshot("9001", "demo-base", ("fra1",), 25, 2.4, taken, naming.snapshot_tags("base"))
+    assert Snapshot.of(seen).model_dump(exclude={"block_type_slug"}) == {
+        "snapshot_id": "9001",
+        "name": "demo-base",
+        "kind": "base",
+        "regions": ["fra1"],
+        "min_disk_gb": 25,
+        "size_gigabytes": 2.4,
+        "created_at": taken,
+    }
+
+
+def test_a_snapshot_of_somebody_else_is_not_mirrored() -> None:
+    seen = state.Snapshot("9001", "backup", ("fra1",), 25, 2.4, datetime(2026, 11, 24, tzinfo=UTC))
+    with pytest.raises(InvalidInput, match="The snapshot backup was not made here"):
+        Snapshot.of(seen)
+
+
+def texts(thing: Any) -> list[str]:
+    """Every way in which a block or a spec may end up as text."""
+    dumped = [thing.model_dump_json(), str(thing.model_dump())] if hasattr(thing, "model_dump_json") else []
+    return [repr(thing), str(thing), f"{thing}", *dumped]
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [digitalocean(), cloudflare(), environment(), service(), service().spec(), environment().spec()],
+    ids=lambda thing: type(thing).__name__,
+)
+def test_no_secret_is_in_the_text_of_a_block_or_a_spec(thing: Any) -> None:
+    secrets = (examples.SECRET, examples.DIGITALOCEAN_TOKEN, examples.CLOUDFLARE_TOKEN)
+    assert [secret for secret in secrets for text in texts(thing) if secret in text] == []
+
+
+@pytest.mark.parametrize("client", [digitalocean().client(), cloudflare().client()], ids=lambda one: type(one).__name__)
+def test_no_token_is_in_the_text_of_a_client(client: object) -> None:
+    shown = f"{client!r} {client}"
+    assert examples.DIGITALOCEAN_TOKEN not in shown
+    assert examples.CLOUDFLARE_TOKEN not in shown
+
+
+def test_the_message_about_a_bad_value_holds_no_secret() -> None:
+    with pytest.raises(ValidationError) as caught:
+        service(name="Hello", replicas=0)
+    assert examples.SECRET not in str(caught.value)
