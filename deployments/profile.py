@@ -1,0 +1,25 @@
+"""The Prefect profile of this installation: what lets a script or the `prefect` command talk to its server."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+NAME = "deployer"
+
+
+def write(home: Path, values: dict[str, str]) -> Path:
+    """Writes the one profile into `home` (private, 0600): `PREFECT_HOME={home}` is then all that a script needs."""
+    home.mkdir(parents=True, exist_ok=True)
+    lines = [
+        f'active = "{NAME}"',
+        "",
+        f"[profiles.{NAME}]",
+        *(f"{name} = {json.dumps(value)}" for name, value in values.items()),
+    ]
+    path = home / "profiles.toml"
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write("\n".join(lines) + "\n")
+    return path

@@ -1,0 +1,89 @@
+"""The embedded controller: a Prefect server on SQLite and one process worker, with login on."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import timedelta
+
+import httpx
+
+from deployments import profile
+from deployments.processes import Process
+from deployments.settings import ROOT, Settings
+
+POOL = "deployer"
+SERVER_DEADLINE = timedelta(seconds=120)
+"""An empty database takes 15 s here; a slow disk may take many times that."""
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Variables for clients: flows, workers and the `prefect` command talk to this server as the admin."""
+    return {
+        "PREFECT_HOME": str(settings.home),
+        "PREFECT_API_URL": f"{settings.ui_url}/api",
+        "PREFECT_API_AUTH_STRING": settings.admin_login.get_secret_value(),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def start(settings: Settings) -> tuple[Process, ...]:
+    """Starts what does not run yet, and waits until the API answers the admin."""
+    server, worker = _processes(settings)
+    profile.write(settings.home, {k: v for k, v in environment(settings).items() if k.startswith("PREFECT_API_")})
+    server.start([_prefect(), "server", "start"], _server_environment(settings), ROOT)
+    server.wait_ready(lambda: answers(settings), SERVER_DEADLINE)
+    return server, worker
+
+
+def start_worker(settings: Settings) -> bool:
+    """Starts the worker unless it runs; the pool must exist."""
+    command = [_prefect(), "worker", "start", "--pool", POOL, "--type", "process", "--name", "local"]
+    command += ["--limit", str(settings.runs), "--install-policy", "never"]
+    polling = {"PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_WORKER_PREFETCH_SECONDS": "5"}
+    return _processes(settings)[1].start(command, {**os.environ, **environment(settings), **polling}, ROOT)
+
+
+def stop(settings: Settings) -> list[str]:
+    """Ends worker and server; gives the names of those that ran."""
+    return [process.name for process in reversed(_processes(settings)) if process.stop()]
+
+
+def status(settings: Settings) -> dict[str, bool]:
+    """Which processes run, by name."""
+    return {process.name: process.find() is not None for process in _processes(settings)}
+
+
+def answers(settings: Settings) -> bool:
+    """Whether the API is up and accepts the admin's login."""
+    name, _, password = settings.admin_login.get_secret_value().partition(":")
+    try:
+        reply = httpx.get(f"{settings.ui_url}/api/admin/version", auth=(name, password), timeout=2)
+    except httpx.TransportError:
+        return False
+    return reply.status_code == httpx.codes.OK
+
+
+def _processes(settings: Settings) -> tuple[Process, Process]:
+    return Process("prefect-server", settings.home), Process("prefect-worker", settings.home)
+
+
+def _server_environment(settings: Settings) -> dict[str, str]:
+    days = f"P{settings.retention_days}D"
+    return {
+        **os.environ,
+        **environment(settings),
+        "PREFECT_SERVER_API_HOST": "127.0.0.1",
+        "PREFECT_SERVER_API_PORT": str(settings.ui_port),
+        "PREFECT_SERVER_API_AUTH_STRING": settings.admin_login.get_secret_value(),
+        "PREFECT_UI_API_URL": f"{settings.ui_url}/api",
+        # A sweep a minute: without this the database grows by gigabytes a month.
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": days,
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": days,
+    }
+
+
+def _prefect() -> str:
+    return os.path.join(os.path.dirname(sys.executable), "prefect")  # noqa: PTH118,PTH120  # resolve() would leave the venv

@@ -1,0 +1,79 @@
+"""What an installation is told from outside: the file `.env` and variables named `DEPLOYER_…`.
+
+The same settings give the same admin and the same world on any new database, on a laptop or a server.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Settings of one controller; every field is read from `.env` or from `DEPLOYER_{FIELD}`."""
+
+    model_config = SettingsConfigDict(env_prefix="DEPLOYER_", env_file=".env", extra="ignore")
+
+    admin_login: SecretStr
+    """`name:password` of the admin, for the UI, the API and the worker."""
+    ui_port: int = Field(4200, ge=1, le=65535)
+    """Loopback port of the Prefect server."""
+    state: Path = Path(".state")
+    """Folder of the database, logs and process files."""
+    runs: int = Field(8, ge=1, le=100)
+    """How many flow runs the worker carries out at once."""
+    retention_days: int = Field(30, ge=1, le=3650)
+    """How long finished runs and events are kept."""
+    digitalocean_token: SecretStr | None = None
+    digitalocean_api_url: str = "https://api.digitalocean.com"
+    cloudflare_token: SecretStr | None = None
+    cloudflare_api_url: str = "https://api.cloudflare.com/client/v4"
+    cloudflare_zone: str | None = None
+    ca_file: Path | None = None
+    """Certificate authority of both APIs, when it is not a public one."""
+    service_url: str = "https://{domain}"
+    """Where a browser finds a service; other than this only where an edge of one's own plays Cloudflare."""
+    project: str = "demo"
+    environment: str = "prod"
+    region: str = "fra1"
+    size: str = "s-1vcpu-1gb"
+    controller_addresses: tuple[str, ...] = ()
+    """Addresses (CIDR) from which this controller reaches droplets; the firewalls admit no other to port 9999."""
+
+    @property
+    def home(self) -> Path:
+        """The absolute state folder of the Prefect server and worker."""
+        return (ROOT / self.state / "prefect").resolve()
+
+    @property
+    def ui_url(self) -> str:
+        """Where a browser opens the Prefect UI."""
+        return f"http://127.0.0.1:{self.ui_port}"
+
+
+def load() -> Settings:
+    """The settings; `.env` is made with a random admin password when there is neither file nor variable.
+
+    Raises:
+        pydantic.ValidationError: a setting has a value that it cannot have; the message names it.
+    """
+    path = ROOT / ".env"
+    if not path.exists() and "DEPLOYER_ADMIN_LOGIN" not in os.environ:
+        remember(path, {"DEPLOYER_ADMIN_LOGIN": f"admin:{secrets.token_urlsafe(12)}"})
+    return Settings(_env_file=path)  # type: ignore[call-arg]  # the login comes from the file
+
+
+def remember(path: Path, values: dict[str, str]) -> None:
+    """Adds settings that the file does not have yet; what a person wrote there stays. The file is private (0600)."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    known = {line.split("=", 1)[0].strip() for line in lines if "=" in line}
+    lines += [f"{name}={value}" for name, value in values.items() if name not in known]
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write("\n".join(lines) + "\n")

@@ -1,0 +1,105 @@
+"""What the Prefect server is told: on an empty database and on a used one, with the same end."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL
+from pydantic import SecretStr, ValidationError
+
+from blocks.cloudflare import CloudflareCredentials
+from blocks.environment import Environment
+from deployments import documents, pools, registry
+from deployments.server import POOL
+from deployments.settings import Settings
+
+pytestmark = pytest.mark.usefixtures("prefect")
+SECRETS = {"digitalocean_token": SecretStr("do-1"), "cloudflare_token": SecretStr("cf-1")}
+COUNTED = ("block_types", "block_documents", "deployments", "work_pools", "concurrency_limits")
+
+
+def settings(**changes: Any) -> Settings:
+    """Settings with both tokens, and an environment of its own for each test."""
+    given = {
+        "admin_login": SecretStr("admin:x"),
+        "cloudflare_zone": "example.com",
+        "controller_addresses": ("203.0.113.7/32",),
+    }
+    return Settings.model_validate({**given, **SECRETS, **changes})
+
+
+async def known() -> dict[str, list[Any]]:
+    """What the server has, by id."""
+    async with get_client() as client:
+        found: dict[str, Any] = {
+            "block_types": await client.read_block_types(),
+            "block_documents": await client.read_block_documents(),
+            "deployments": await client.read_deployments(),
+            "work_pools": await client.read_work_pools(),
+            "concurrency_limits": await client.read_concurrency_limits(limit=200, offset=0),
+        }
+    return {kind: sorted(str(one.id) for one in things) for kind, things in found.items()}
+
+
+def test_registering_twice_changes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", PREFECT_API_URL.value() or "")  # for `prefect deploy`, another process
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    given = settings(project="registered")
+    first, before = asyncio.run(registry.register(given)), asyncio.run(known())
+    second, after = asyncio.run(registry.register(given)), asyncio.run(known())
+    assert first == [
+        "Block types: digitalocean-credentials, cloudflare-credentials, snapshot, environment, service",
+        "Blocks: digitalocean, cloudflare",
+        "Environment: registered-prod made",
+        "Deployments: 5 of prefect.yaml",
+    ]
+    assert second == [*first[:2], "Environment: registered-prod is there and stays as it is", first[3]]
+    assert after == before
+    assert all(before[kind] for kind in COUNTED)
+
+
+def test_the_pool_and_the_limits_are_as_written() -> None:
+    async def twice() -> tuple[str, dict[str, int]]:
+        for _ in range(2):
+            await pools.ensure_pool()
+            await pools.ensure_limits()
+        async with get_client() as client:
+            pool = await client.read_work_pool(POOL)
+            limits = await client.read_concurrency_limits(limit=200, offset=0)
+        return pool.type, {limit.tag: limit.concurrency_limit for limit in limits}
+
+    kind, limits = asyncio.run(twice())
+    assert kind == "process"
+    assert {tag: limits[tag] for tag in pools.TAG_LIMITS} == pools.TAG_LIMITS
+
+
+def test_credentials_follow_the_settings_and_an_environment_that_a_person_edited_stays() -> None:
+    async def story() -> tuple[Environment, str]:
+        await documents.ensure_types()
+        await documents.ensure_documents(settings(project="edited"))
+        edited = cast(Environment, await Environment.aload("edited-prod"))
+        edited.size = "s-2vcpu-4gb"
+        await cast(Any, edited.save("edited-prod", overwrite=True))
+        await documents.ensure_documents(settings(project="edited", cloudflare_token=SecretStr("cf-2")))
+        credentials = cast(CloudflareCredentials, await CloudflareCredentials.aload("cloudflare"))
+        return cast(Environment, await Environment.aload("edited-prod")), credentials.token.get_secret_value()
+
+    environment, token = asyncio.run(story())
+    assert environment.size == "s-2vcpu-4gb"
+    assert token == "cf-2"
+    assert environment.cloudflare.token.get_secret_value() == "cf-2", "it refers to the one document"
+
+
+@pytest.mark.parametrize("missing", ["digitalocean_token", "cloudflare_token", "cloudflare_zone"])
+def test_without_tokens_or_zone_no_document_is_made(missing: str) -> None:
+    lines = asyncio.run(documents.ensure_documents(settings(**{missing: None})))
+    assert lines == ["Block documents: none; put both tokens and the zone into .env, or fill the blocks in by hand"]
+
+
+def test_a_setting_that_makes_no_environment_is_named() -> None:
+    with pytest.raises(ValidationError, match="controller_addresses"):
+        asyncio.run(documents.ensure_documents(settings(project="nobody", controller_addresses=())))
