@@ -1,0 +1,158 @@
+"""A real Debian machine is baked over SSH, sealed, and made into a droplet that starts under its boot key."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+import agent
+from agent import keys
+from fleet.errors import PermanentError
+from tasks.bake import BakeReport, bake, seal
+from tasks.bake.shell import answers, connect
+from tasks.userdata import KeyPair, bake_user_data, droplet_user_data, new_key_pair
+from tests.e2e.bake_machine import Machine, eventually, fresh_image, machine, snapshot
+
+pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+
+NAME = "demo-prod-3f9a1c"
+BOOT = keys.boot_secret("a canary token", NAME)
+METADATA = "169.254.169.254"
+BAKE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Baked:
+    """A baked machine, the keys of its one SSH contact, and what the two bakes reported."""
+
+    machine: Machine
+    key: KeyPair
+    host_key: KeyPair
+    first: BakeReport
+    again: BakeReport
+
+
+def quiet(line: str) -> None:
+    """Takes no interest in progress."""
+
+
+@pytest.fixture(scope="module")
+def baked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Baked]:
+    key, host_key = new_key_pair("bake"), new_key_pair("host")
+    seed = tmp_path_factory.mktemp("bake") / "seed"
+    with machine(fresh_image(), bake_user_data(key.public, host_key), seed) as fresh:
+        reports = [bake.fn(fresh.address, key, host_key.public, quiet) for _ in range(2)]
+        yield Baked(fresh, key, host_key, *reports)
+
+
+@pytest.fixture(scope="module")
+def droplet(baked: Baked, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    seal.fn(baked.machine.address, baked.key, baked.host_key.public, quiet)
+    seed = tmp_path_factory.mktemp("droplet") / "seed"
+    with snapshot(baked.machine) as (image, volume), machine(image, droplet_user_data(NAME, BOOT), seed, volume) as one:
+        eventually("the agent is active", lambda: one.run("systemctl", "is-active", "deployer-agent")[0] == 0)
+        yield one
+
+
+def test_a_bake_takes_less_than_a_minute_and_says_its_versions(baked: Baked) -> None:
+    assert baked.first.seconds < BAKE_SECONDS
+    assert baked.first.versions.agent == agent.__version__
+    assert baked.first.versions.docker.startswith("20.10.")
+
+
+def test_baking_twice_gives_the_same_base(baked: Baked) -> None:
+    assert baked.again.versions == baked.first.versions
+    assert baked.machine.text("systemctl", "is-system-running") == "running"
+
+
+def test_another_host_key_is_refused_before_a_login(baked: Baked) -> None:
+    with pytest.raises(PermanentError, match="another machine answers"):
+        connect(baked.machine.address, baked.key.private, new_key_pair("other").public, quiet, timeout=10)
+
+
+def test_another_key_may_not_log_in(baked: Baked) -> None:
+    with pytest.raises(PermanentError, match="does not accept the bake key"):
+        connect(baked.machine.address, new_key_pair("other").private, baked.host_key.public, quiet, timeout=10)
+
+
+def test_a_command_that_fails_is_shown_with_its_last_lines(baked: Baked) -> None:
+    with (
+        connect(baked.machine.address, baked.key.private, baked.host_key.public, quiet) as shell,
+        pytest.raises(PermanentError, match=r"exit code 2\.\s+ls: cannot access '/none; id'"),
+    ):
+        shell.run("ls", "/none; id")
+
+
+def test_the_agent_waits_for_a_name_on_the_base(baked: Baked) -> None:
+    assert baked.machine.run("systemctl", "is-active", "deployer-agent")[1].strip() == "inactive"
+
+
+def test_the_agent_answers_with_the_certificate_of_the_boot_key(droplet: Machine) -> None:
+    trusted = ssl.create_default_context(cadata=keys.identity(BOOT, NAME).certificate.decode())
+    with httpx.Client(verify=trusted) as client:
+        reply = client.get(f"https://{droplet.address}:9999/ping", extensions={"sni_hostname": NAME})
+    assert reply.json()["version"] == agent.__version__
+
+
+def test_nginx_refuses_a_name_it_does_not_serve(droplet: Machine) -> None:
+    eventually("nginx is active", lambda: droplet.run("systemctl", "is-active", "nginx")[0] == 0)
+    assert httpx.get(f"http://{droplet.address}/", headers={"Host": "nobody.example.test"}).status_code == 421
+
+
+def test_nginx_shows_the_edge_a_certificate_made_on_the_droplet(droplet: Machine) -> None:
+    shown = ssl.get_server_certificate((droplet.address, 443))
+    assert shown.split() == droplet.text("cat", "/var/lib/deployer/tls/certificate.pem").split()
+
+
+def test_nginx_comes_back_after_it_was_killed(droplet: Machine) -> None:
+    first = droplet.text("systemctl", "show", "--value", "--property=MainPID", "nginx")
+    droplet.text("kill", "-9", first)
+    eventually(
+        "nginx runs again",
+        lambda: (
+            droplet.text("systemctl", "show", "--value", "--property=MainPID", "nginx") not in ("0", first)
+            and droplet.run("systemctl", "is-active", "nginx")[0] == 0
+        ),
+    )
+    assert httpx.get(f"http://{droplet.address}/").status_code == 421
+
+
+def test_the_agent_may_change_only_its_own_folders(droplet: Machine) -> None:
+    agent_pid = droplet.text("systemctl", "show", "--value", "--property=MainPID", "deployer-agent")
+    options = droplet.text("findmnt", "--task", agent_pid, "--noheadings", "--output", "OPTIONS", "/")
+    assert "ro" in options.split(",")
+    state = droplet.text("stat", "--format=%a %U", "/var/lib/deployer", "/run/deployer", "/etc/deployer/droplet")
+    assert state.splitlines() == ["700 root", "700 root", "644 root"]
+
+
+def test_ssh_is_closed_for_ever(droplet: Machine) -> None:
+    assert not answers(droplet.address)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((droplet.address, 22), timeout=3)
+    assert droplet.run("systemctl", "is-enabled", "ssh.service")[1].strip() == "masked"
+
+
+def test_no_container_reaches_the_metadata(droplet: Machine) -> None:
+    rule = ("DOCKER-USER", "-d", METADATA, "-j", "DROP")
+    assert droplet.run("iptables", "-C", *rule)[0] == 0
+    droplet.text("systemctl", "restart", "docker")
+    assert droplet.run("iptables", "-C", *rule)[0] == 0
+    first = droplet.text("iptables", "-S", "DOCKER-USER").splitlines()[1]
+    assert first == f"-A DOCKER-USER -d {METADATA}/32 -j DROP"
+
+
+def test_a_snapshot_carries_no_key_and_no_identity_of_the_bake(baked: Baked, droplet: Machine) -> None:
+    body = baked.host_key.private.splitlines()[2]
+    public = baked.key.public.split()[1]
+    for canary in (body, public):
+        assert droplet.run("grep", "-rlF", "--", canary, "/etc", "/root", "/home", "/opt", "/var")[1].strip() == ""
+    assert droplet.run("sh", "-c", "ls -A /root/.bash_history /var/lib/apt/lists/*")[1].count("No such file") == 2
+
+
+def test_no_unit_fails_on_a_droplet(droplet: Machine) -> None:
+    assert droplet.text("systemctl", "list-units", "--failed", "--plain", "--no-legend") == ""
