@@ -11,8 +11,8 @@ from prefect.workers.process import ProcessWorker
 
 from deployments.server import POOL
 
-TAG_LIMITS = {"digitalocean": 8, "cloudflare": 4, "transfer": 4}
-"""How many tasks with a tag run at once: a politeness towards the providers, never a lock."""
+TAG_LIMITS = {"transfer": 4}
+"""How many tasks with a tag run at once: a politeness, never a lock. Provider calls have budgets in `fleet.cloud`."""
 
 
 async def ensure_pool() -> None:

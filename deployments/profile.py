@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
+
+from deployments.files import write_private
 
 NAME = "deployer"
 
@@ -19,7 +20,5 @@ def write(home: Path, values: dict[str, str]) -> Path:
         *(f"{name} = {json.dumps(value)}" for name, value in values.items()),
     ]
     path = home / "profiles.toml"
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write("\n".join(lines) + "\n")
+    write_private(path, "\n".join(lines) + "\n")
     return path

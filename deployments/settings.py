@@ -12,6 +12,8 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from deployments.files import write_private
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -74,6 +76,4 @@ def remember(path: Path, values: dict[str, str]) -> None:
     lines = path.read_text().splitlines() if path.exists() else []
     known = {line.split("=", 1)[0].strip() for line in lines if "=" in line}
     lines += [f"{name}={value}" for name, value in values.items() if name not in known]
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write("\n".join(lines) + "\n")
+    write_private(path, "\n".join(lines) + "\n")

@@ -13,14 +13,14 @@ from fleet.state import Container, Droplet, Image
 from tasks import agents
 from tasks.agents import reach
 from tasks.plans import Order
-from tasks.policy import AGENT, gather, step
+from tasks.policy import gather, step
 
 SLACK = timedelta(minutes=2)
 """On top of the longest that the service itself may take to start or to drain."""
 LONGEST = timedelta(minutes=10) + SLACK
 
 
-@step("{droplet.name}: prepare {release}", AGENT, timeout=LONGEST, retries=2)
+@step("{droplet.name}: prepare {release}", timeout=LONGEST, retries=2)
 def prepare(
     droplet: Droplet, spec: ServiceSpec, image: Image, release: str, name: str, environment: Environment
 ) -> tuple[Container, ...]:
@@ -33,35 +33,35 @@ def prepare(
         return _all(agent.prepare(name, wire_spec(spec, image, release)))
 
 
-@step("{droplet.name}: promote {release}", AGENT)
+@step("{droplet.name}: promote {release}")
 def promote(droplet: Droplet, name: str, release: str, environment: Environment) -> tuple[Container, ...]:
     """Makes the candidate current: its name, then nginx's routes, read back. The old one goes on as previous."""
     with reach(environment, droplet) as agent:
         return _all(agent.promote(name, wire.Promote(release=release)))
 
 
-@step("{droplet.name}: back to {release}", AGENT, timeout=LONGEST)
+@step("{droplet.name}: back to {release}", timeout=LONGEST)
 def go_back(droplet: Droplet, name: str, release: str, environment: Environment) -> tuple[Container, ...]:
     """Makes the previous release current again."""
     with reach(environment, droplet) as agent:
         return _all(agent.rollback(name, wire.Promote(release=release)))
 
 
-@step("{droplet.name}: retire the previous release", AGENT, timeout=LONGEST)
+@step("{droplet.name}: retire the previous release", timeout=LONGEST)
 def retire(droplet: Droplet, name: str, environment: Environment) -> tuple[Container, ...]:
     """Stops the previous release once its last request has ended; it is kept for a rollback."""
     with reach(environment, droplet) as agent:
         return _all(agent.retire(name))
 
 
-@step("{droplet.name}: remove the candidate", AGENT)
+@step("{droplet.name}: remove the candidate")
 def abandon(droplet: Droplet, name: str, environment: Environment) -> None:
     """Removes a candidate that is not wanted any more; absent is fine."""
     with reach(environment, droplet) as agent:
         agent.remove_candidate(name)
 
 
-@step("{droplet.name}: remove {name}", AGENT, timeout=LONGEST)
+@step("{droplet.name}: remove {name}", timeout=LONGEST)
 def remove(droplet: Droplet, name: str, environment: Environment) -> bool:
     """Takes the service off the droplet: its routes, then, drained, its containers; says whether any was there."""
     with reach(environment, droplet) as agent:

@@ -6,32 +6,48 @@ import time
 from collections.abc import Sequence
 
 from blocks.environment import Environment
+from fleet import naming
 from fleet.state import Droplet, Record
 from tasks.plans import Order
-from tasks.policy import DNS, gather, step
+from tasks.policy import gather, step
 
 FORGET_SECONDS = 5.0
 """How long the edge may use a proxied record that is gone; Cloudflare spreads changes within seconds."""
 
 
-@step("{droplet.name}: A record of {domain}", DNS)
+@step("{droplet.name}: A record of {domain}")
 def point(droplet: Droplet, domain: str, comment: str, environment: Environment) -> Record:
     """A proxied A record from the domain to this droplet, which must serve it by now."""
     address = droplet.public_address or ""
     return environment.cloudflare.client().ensure(domain, address, comment)
 
 
-@step("A record {record.name} to {record.content}: remove", DNS)
+@step("A record {record.name} to {record.content}: remove")
 def unpoint(record: Record, environment: Environment) -> None:
     """Deletes one of our records by its id; absent is fine."""
     environment.cloudflare.client().remove(record.id)
 
 
-def point_all(order: Order, hosts: Sequence[Droplet], environment: Environment) -> list[Record]:
-    """A record of every domain to every droplet."""
+@step("records of {order.service.name}")
+def list_ours(order: Order, environment: Environment) -> list[Record]:
+    """All records that were made for the service."""
+    mark = naming.comment_mark(order.owner, order.environment, order.service.name)
+    return [
+        record
+        for record in environment.cloudflare.client().read_records(comment=mark)
+        if naming.is_ours(record.comment, order.owner, order.environment, order.service.name)
+    ]
+
+
+def point_all(
+    order: Order, hosts: Sequence[Droplet], stale: Sequence[Record], environment: Environment
+) -> list[Record]:
+    """A record of every domain to every droplet, and none of the stale ones that did not become one of these."""
     pairs = [(host, domain) for host in hosts for domain in order.service.web.domains]
     futures = [point.submit(host, domain, order.comment(host), environment) for host, domain in pairs]
-    return gather("Pointing DNS", [f"{domain} to {host.name}" for host, domain in pairs], futures)
+    records = gather("Pointing DNS", [f"{domain} to {host.name}" for host, domain in pairs], futures)
+    unpoint_all([record for record in stale if record.id not in {one.id for one in records}], environment)
+    return records
 
 
 def unpoint_all(records: Sequence[Record], environment: Environment) -> None:
@@ -40,7 +56,7 @@ def unpoint_all(records: Sequence[Record], environment: Environment) -> None:
     gather("Removing records", labels, [unpoint.submit(record, environment) for record in records])
 
 
-@step("wait until the edge has forgotten {records.__len__} records", retries=0)
+@step("wait until the edge has forgotten what was removed", retries=0)
 def let_forget(records: Sequence[Record]) -> None:
     """Waits until the edge has stopped sending new requests to what a removed record named."""
     if records:

@@ -14,7 +14,7 @@ from blocks.environment import Environment
 from fleet.errors import NotFound, PermanentError, TransientError
 from fleet.state import Action, Droplet, DropletRequest
 from tasks.agents import reach
-from tasks.policy import CLOUD, gather, step
+from tasks.policy import gather, step
 from tasks.userdata import droplet_user_data
 from tasks.waits import wait_for
 
@@ -27,13 +27,13 @@ ACTION_DEADLINE = timedelta(minutes=30)
 POLL = timedelta(seconds=2)
 
 
-@step("{request.name}: droplet", CLOUD)
+@step("{request.name}: droplet")
 def ensure_droplet(request: DropletRequest, credentials: DigitalOceanCredentials) -> Droplet:
     """The droplet of this request's intent, made unless it is there."""
     return credentials.client().droplets.ensure(request)
 
 
-@step("{droplet.name}: wait for its address", CLOUD, timeout=ACTIVE_DEADLINE + timedelta(minutes=1))
+@step("{droplet.name}: wait for its address", timeout=ACTIVE_DEADLINE + timedelta(minutes=1))
 def wait_active(droplet: Droplet, credentials: DigitalOceanCredentials) -> Droplet:
     """The droplet, active and with its addresses."""
     droplets = credentials.client().droplets
@@ -64,7 +64,7 @@ def wait_ready(droplet: Droplet, environment: Environment) -> Droplet:
     return wait_for(f"the agent of {droplet.name}", look, READY_DEADLINE, POLL)
 
 
-@step("{droplet.name}: power off", CLOUD, timeout=SHUTDOWN_DEADLINE * 3)
+@step("{droplet.name}: power off", timeout=SHUTDOWN_DEADLINE * 3)
 def power_off(droplet: Droplet, credentials: DigitalOceanCredentials) -> None:
     """Shuts the droplet down in order, and by force when it does not within `SHUTDOWN_DEADLINE`."""
     droplets = credentials.client().droplets
@@ -99,13 +99,13 @@ def wait_action(action: Action, credentials: DigitalOceanCredentials) -> None:
         )
 
 
-@step("droplets of {tag}", CLOUD)
+@step("droplets of {tag}")
 def list_tagged(tag: str, credentials: DigitalOceanCredentials) -> list[Droplet]:
     """All droplets that carry the tag."""
     return credentials.client().droplets.read_tagged(tag)
 
 
-@step("{droplet.name}: destroy", CLOUD)
+@step("{droplet.name}: destroy")
 def remove_droplet(droplet: Droplet, credentials: DigitalOceanCredentials) -> None:
     """Destroys the droplet by its id; absent is fine."""
     credentials.client().droplets.remove(droplet.id)

@@ -8,7 +8,7 @@ from blocks.digitalocean import DigitalOceanCredentials
 from blocks.environment import Environment
 from fleet import naming
 from fleet.state import Firewall, Rule
-from tasks.policy import CLOUD, step
+from tasks.policy import step
 from tasks.waits import wait_for
 
 SETTLE_DEADLINE = timedelta(minutes=2)
@@ -17,7 +17,7 @@ AGENT_PORT = "9999"
 WEB_PORTS = ("80", "443")
 
 
-@step("firewall of {environment.project}-{environment.name}", CLOUD)
+@step("firewall of {environment.project}-{environment.name}")
 def apply_firewall(environment: Environment) -> Firewall:
     """Lets the edge in on 80 and 443, the controller on 9999, and nobody else; waits until it holds."""
     edge = environment.cloudflare.client().read_edge_ranges()
@@ -29,7 +29,7 @@ def apply_firewall(environment: Environment) -> Firewall:
     return _settled(name, rules, (tag,), environment.digitalocean)
 
 
-@step("firewall {name}", CLOUD)
+@step("firewall {name}")
 def ensure_firewall(
     name: str, rules: tuple[Rule, ...], tags: tuple[str, ...], credentials: DigitalOceanCredentials
 ) -> Firewall:
@@ -37,7 +37,7 @@ def ensure_firewall(
     return _settled(name, rules, tags, credentials)
 
 
-@step("firewall {name}: remove", CLOUD)
+@step("firewall {name}: remove")
 def remove_firewall(name: str, credentials: DigitalOceanCredentials) -> None:
     """Deletes the firewall of that exact name; absent is fine."""
     credentials.client().firewalls.remove(name)

@@ -27,7 +27,7 @@ from agent.client import AgentError, AsyncAgentClient
 from blocks.environment import Environment
 from fleet import naming
 from fleet.state import Droplet, VerdictWord
-from tasks.policy import CLOUD, step
+from tasks.policy import step
 
 OBSERVER = "health-check"
 DROPLET_SECONDS = 10.0
@@ -49,7 +49,7 @@ class Finding:
     reason: str
 
 
-@step("{environment.project}-{environment.name}: ask every droplet", CLOUD, timeout=timedelta(minutes=1), retries=1)
+@step("{environment.project}-{environment.name}: ask every droplet", timeout=timedelta(minutes=1), retries=1)
 def sweep(environment: Environment) -> list[Finding]:
     """Asks all droplets of an environment at once; one that does not answer is `unknown`, never unhealthy."""
     tag = naming.environment_tag(environment.spec())
@@ -131,8 +131,8 @@ def _droplet(where: str, node: wire.Node) -> Finding:
 def _container(where: str, droplet: str, seen: wire.Container) -> Finding:
     verdict: VerdictWord = seen.verdict.verdict if seen.verdict else "unknown"
     reason = seen.verdict.reason if seen.verdict else "not judged yet"
-    name = seen.name if seen.role == "current" else f"{seen.name} ({seen.role})"
-    return Finding(where, droplet, name, seen.release, verdict, reason)
+    told = reason if seen.role == "current" else f"{seen.role}: {reason}"
+    return Finding(where, droplet, seen.name, seen.release, verdict, told)
 
 
 _SEVERITY: dict[VerdictWord, int] = {"healthy": 0, "degraded": 1, "unknown": 2, "unhealthy": 3}

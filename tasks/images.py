@@ -35,7 +35,7 @@ class Shipment:
     bytes: int
 
 
-@step("{droplet.name}: image of {spec.name}", TRANSFER, timeout=BUILD_DEADLINE, retries=2)
+@step("{droplet.name}: image of {spec.name}", timeout=BUILD_DEADLINE, retries=2)
 def obtain_image(droplet: Droplet, spec: ServiceSpec, environment: Environment) -> Image:
     """The service's image, built or pulled on this droplet."""
     with reach(environment, droplet) as agent:
@@ -46,7 +46,7 @@ def obtain_image(droplet: Droplet, spec: ServiceSpec, environment: Environment) 
                 return _image(agent.pull(reference))
 
 
-@step("{droplet.name}: build local/base", TRANSFER, timeout=BUILD_DEADLINE, retries=2)
+@step("{droplet.name}: build local/base", timeout=BUILD_DEADLINE, retries=2)
 def build_base(droplet: Droplet, context: Path, dockerfile: str, environment: Environment) -> Image:
     """Builds `local/base:latest` on the droplet of a custom snapshot."""
     with reach(environment, droplet) as agent:

@@ -7,13 +7,13 @@ from fleet.errors import InvalidInput
 from fleet.state import Droplet, World
 from tasks.agents import reach
 from tasks.plans import Order
-from tasks.policy import AGENT, reason, settle, step
+from tasks.policy import reason, settle, step
 from tasks.reports import fenced, publish
 
 MOST_LINES = 2000
 
 
-@step("{droplet.name}: log of {name}", AGENT)
+@step("{droplet.name}: log of {name}")
 def read_log(droplet: Droplet, name: str, lines: int, environment: Environment) -> str:
     """The last lines of a container, each with its time, oldest first."""
     with reach(environment, droplet) as agent:

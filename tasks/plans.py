@@ -20,7 +20,7 @@ from fleet.errors import InvalidInput, TransientError
 from fleet.spec import BuildSource, EnvironmentSpec, ServiceSpec
 from fleet.state import Droplet, Host, Image, World
 from tasks import agents, contexts
-from tasks.policy import CLOUD, DNS, step
+from tasks.policy import step
 
 YOUNG = timedelta(minutes=10)
 """A droplet younger than this may still be starting: it is waited for, not called silent."""
@@ -45,7 +45,7 @@ class Order:
         return naming.comment(self.owner, self.environment, self.service.name, droplet.name)
 
 
-@step("{service.name}: check what was filled in", CLOUD, DNS)
+@step("{service.name}: check what was filled in")
 def check(service: Service, snapshot: Snapshot | None = None) -> Order:
     """Everything that can be known to fail, fails here, before anything has been changed.
 
@@ -95,7 +95,7 @@ def check_region(environment: Environment, spec: EnvironmentSpec) -> None:
         )
 
 
-@step("observe {order.environment.project}-{order.environment.name}", CLOUD, DNS, timeout=timedelta(minutes=5))
+@step("observe {order.environment.project}-{order.environment.name}", timeout=timedelta(minutes=5))
 def observe(order: Order, environment: Environment) -> World:
     """The environment as it is: its droplets with their containers, and the records of the service and its domains."""
     droplets = environment.digitalocean.client().droplets.read_tagged(naming.environment_tag(order.environment))

@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from prefect import Flow
 from prefect.exceptions import ParameterTypeError
+from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import ValidationError
 
 from fleet.errors import InvalidInput
@@ -18,6 +19,8 @@ from fleet.errors import InvalidInput
 P = ParamSpec("P")
 R = TypeVar("R")
 MOST_PROBLEMS = 5
+AT_ONCE = 32
+"""How many steps of a run go on at the same time, at most."""
 
 
 class Runbook(Flow[P, R]):
@@ -32,7 +35,7 @@ class Runbook(Flow[P, R]):
         try:
             return super().validate_parameters(parameters)
         except ParameterTypeError as error:
-            raise explain(error.__cause__ or error, parameters) from error
+            raise explain(error.__cause__, parameters) if error.__cause__ else InvalidInput(str(error)) from error
         except ValidationError as error:
             raise explain(error, parameters) from error
 
@@ -44,7 +47,8 @@ def runbook(name: str, run_name: str | Callable[[], str]) -> Callable[[Callable[
         name: what it and its deployment are called.
         run_name: what its runs are called: a text with parameters in braces, or a function that makes one.
     """
-    return lambda function: Runbook(function, name=name, flow_run_name=run_name)
+    runner: Any = ThreadPoolTaskRunner(max_workers=AT_ONCE)
+    return lambda function: Runbook(function, name=name, flow_run_name=run_name, task_runner=runner)
 
 
 def explain(cause: BaseException, parameters: dict[str, Any]) -> InvalidInput:

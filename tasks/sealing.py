@@ -5,10 +5,10 @@ from __future__ import annotations
 from blocks.environment import Environment
 from fleet.state import Droplet
 from tasks.agents import reach
-from tasks.policy import AGENT, step
+from tasks.policy import step
 
 
-@step("{droplet.name}: seal", AGENT, retries=1)
+@step("{droplet.name}: seal", retries=1)
 def seal(droplet: Droplet, environment: Environment) -> None:
     """Has the agent take off the disk what no snapshot may carry: its secret, routes, machine id, host keys, logs.
 

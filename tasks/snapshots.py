@@ -23,12 +23,12 @@ from fleet.spec import check_word
 from fleet.state import Droplet, Snapshot
 from tasks import contexts, plans
 from tasks.droplets import ACTION_DEADLINE, wait_action
-from tasks.policy import CLOUD, step
+from tasks.policy import step
 from tasks.reports import publish, seconds_since, table
 from tasks.userdata import droplet_user_data
 
 
-@step("{droplet.name}: snapshot {name}", CLOUD, timeout=ACTION_DEADLINE + timedelta(minutes=2))
+@step("{droplet.name}: snapshot {name}", timeout=ACTION_DEADLINE + timedelta(minutes=2))
 def take_snapshot(droplet: Droplet, name: str, tags: frozenset[str], credentials: DigitalOceanCredentials) -> Snapshot:
     """The snapshot of this name, taken from the switched-off droplet unless it is there; labelled as ours."""
     cloud = credentials.client()
@@ -45,7 +45,7 @@ def take_snapshot(droplet: Droplet, name: str, tags: frozenset[str], credentials
     return found
 
 
-@step("mirror the snapshots into blocks", CLOUD)
+@step("mirror the snapshots into blocks")
 def mirror_snapshots(credentials: DigitalOceanCredentials) -> list[str]:
     """Makes the `Snapshot` blocks those that DigitalOcean has today; gives their names."""
     ours = {
@@ -84,7 +84,7 @@ class SnapshotOrder:
         return naming.snapshot_tags(self.kind)
 
 
-@step("check what was filled in", CLOUD)
+@step("check what was filled in")
 def check(
     environment: Environment,
     name: str,

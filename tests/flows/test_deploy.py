@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from blocks.service import Service
 from fleet.errors import TransientError
 from flows.deploy import deploy
@@ -76,7 +74,6 @@ def test_a_lost_reply_to_the_creation_of_a_droplet_makes_no_second_droplet(fleet
 STALE_LAST = "flows/deploy.py removes stale records after it has verified, and by ids that `point` may have adopted"
 
 
-@pytest.mark.xfail(reason=f"{STALE_LAST}: a record of a host that is gone fails every deploy", raises=TransientError)
 def test_records_of_hosts_that_are_gone_are_removed_at_the_end(fleet: Fleet) -> None:
     owner = fleet.cloud.account.read_owner()
     gone = fleet.dns.add(DOMAIN, "198.51.100.7", f"deployer {owner} demo/prod/hello demo-prod-000000")
@@ -87,7 +84,6 @@ def test_records_of_hosts_that_are_gone_are_removed_at_the_end(fleet: Fleet) -> 
     assert len(fleet.dns.all) == 2
 
 
-@pytest.mark.xfail(reason=f"{STALE_LAST}: the fresh droplet is left without a record", raises=AssertionError)
 def test_a_new_droplet_with_the_address_of_one_that_is_gone_keeps_its_record(fleet: Fleet) -> None:
     owner, address = fleet.cloud.account.read_owner(), fleet.droplets.next_address
     fleet.dns.add(DOMAIN, address, f"deployer {owner} demo/prod/hello demo-prod-000000")

@@ -74,10 +74,6 @@ def test_a_failure_of_dns_after_promote_takes_every_droplet_back_and_removes_wha
     assert "❌ failed: every droplet serves what it served before" in latest("deploy-demo-prod-hello")
 
 
-@pytest.mark.xfail(
-    reason="tasks/releases.py take_back asks Cloudflare before it takes a droplet back, and ends when that fails",
-    raises=AssertionError,
-)
 def test_droplets_are_taken_back_also_when_dns_cannot_be_asked_any_more(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,9 +48,6 @@ def test_the_profile_is_private_and_holds_what_a_script_needs(tmp_path: Path) ->
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-@pytest.mark.xfail(
-    reason="`remember` keeps the mode of a file that is there: it needs an fchmod", raises=AssertionError
-)
 def test_remembering_makes_the_file_private_also_when_a_person_made_it_readable(root: Path) -> None:
     (root / ".env").write_text("DEPLOYER_REGION=ams3\n")
     (root / ".env").chmod(0o644)
