@@ -46,32 +46,11 @@ class DeployPlan:
     @property
     def digest(self) -> str:
         """Twelve hex digits that change with anything that the plan would do."""
-        return _digest(self.lines())
+        return digest_of(self.lines())
 
     def _now(self, droplet: str) -> str:
         release = self.current.get(droplet)
         return f"serves release {release}" if release else "does not serve it yet"
-
-
-@dataclass(frozen=True)
-class UndeployPlan:
-    """What an undeploy will do: records first, then containers."""
-
-    container: str
-    records: tuple[Record, ...]
-    droplets: tuple[Droplet, ...]
-
-    def lines(self) -> list[str]:
-        """Each operation in a line."""
-        return [
-            *(f"remove A record {record.name} to {record.content}" for record in self.records),
-            *(f"remove {self.container} from {droplet.name}" for droplet in self.droplets),
-        ]
-
-    @property
-    def digest(self) -> str:
-        """Twelve hex digits that change with anything that the plan would do."""
-        return _digest(self.lines())
 
 
 def plan_deploy(world: World, owner: str, spec: EnvironmentSpec, service: ServiceSpec, seed: str) -> DeployPlan:
@@ -104,33 +83,6 @@ def plan_deploy(world: World, owner: str, spec: EnvironmentSpec, service: Servic
         create=tuple(_request(spec, f"{seed}-{number}") for number in range(wanted)),
         current={host.droplet.name: seen.release for host in world.hosts for seen in _current(host, name)},
         stale=tuple(one for one in records if one.content not in addresses or one.name not in service.web.domains),
-    )
-
-
-def plan_undeploy(
-    world: World, owner: str, spec: EnvironmentSpec, service: str, droplet: str | None = None
-) -> UndeployPlan:
-    """What has to go so that a service is on this droplet no more, or on none.
-
-    Raises:
-        InvalidInput: the environment has no droplet of that name.
-        TransientError: a droplet concerned did not answer.
-    """
-    name = naming.container(owner, spec, service)
-    hosts = [host for host in world.hosts if droplet in (None, host.droplet.name)]
-    ours = [record for record in world.records if naming.is_ours(record.comment, owner, spec, service)]
-    records = tuple(one for one in ours if droplet in (None, naming.droplet_of(one.comment)))
-    if droplet and not hosts and not records:
-        known = ", ".join(sorted(host.droplet.name for host in world.hosts)) or "none"
-        raise InvalidInput(
-            f"{naming.environment(spec)} has no droplet {droplet!r}.",
-            hint=f"Its droplets: {known}. Choose one of them.",
-        )
-    check_reachable(hosts)
-    return UndeployPlan(
-        container=name,
-        records=records,
-        droplets=tuple(host.droplet for host in hosts if any(seen.name == name for seen in host.containers)),
     )
 
 
@@ -206,5 +158,6 @@ def _request(spec: EnvironmentSpec, intent: str) -> DropletRequest:
     )
 
 
-def _digest(lines: Sequence[str]) -> str:
+def digest_of(lines: Sequence[str]) -> str:
+    """Twelve hex digits that stand for these lines."""
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]

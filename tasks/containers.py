@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from agent import wire
 from blocks.environment import Environment
-from fleet.plan import UndeployPlan
+from fleet.removal import UndeployPlan
 from fleet.spec import ServiceSpec
 from fleet.state import Container, Droplet, Image
 from tasks import agents

@@ -15,7 +15,7 @@ from prefect import get_run_logger
 from blocks.environment import Environment
 from blocks.service import Service
 from blocks.snapshot import Snapshot
-from fleet import naming, plan
+from fleet import naming, plan, removal
 from fleet.errors import InvalidInput, TransientError
 from fleet.spec import BuildSource, EnvironmentSpec, ServiceSpec
 from fleet.state import Droplet, Host, Image, World
@@ -129,9 +129,9 @@ def decide(order: Order, world: World) -> plan.DeployPlan:
 
 
 @step("plan the removal of {order.service.name}", retries=0)
-def decide_removal(order: Order, world: World, droplet: str | None) -> plan.UndeployPlan:
+def decide_removal(order: Order, world: World, droplet: str | None) -> removal.UndeployPlan:
     """What has to go, also as lines in the log."""
-    made = plan.plan_undeploy(world, order.owner, order.environment, order.service.name, droplet)
+    made = removal.plan_undeploy(world, order.owner, order.environment, order.service.name, droplet)
     for line in made.lines() or ["nothing is there"]:
         get_run_logger().info("plan: %s", line)
     return made

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from blocks.environment import Environment
 from fleet.errors import PermanentError
-from fleet.plan import UndeployPlan
+from fleet.removal import UndeployPlan
 from tasks.plans import Order
 from tasks.reports import fenced, publish, table
 

@@ -8,7 +8,8 @@ import pytest
 
 from fleet import naming
 from fleet.errors import InvalidInput, TransientError
-from fleet.plan import DeployPlan, plan_deploy, plan_undeploy
+from fleet.plan import DeployPlan, plan_deploy
+from fleet.removal import plan_undeploy
 from fleet.spec import Web
 from fleet.state import DropletRequest, Host, World
 from tests.unit.fleet.worlds import (

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from fleet import naming
 from fleet.errors import TransientError
-from fleet.plan import SYSTEM_MIB, DeployPlan, plan_deploy, plan_undeploy
+from fleet.plan import SYSTEM_MIB, DeployPlan, plan_deploy
+from fleet.removal import plan_undeploy
 from fleet.spec import ServiceSpec
 from fleet.state import Host, World
 from tests.unit.fleet.worlds import DOMAIN, OWNER, SEED, SNAPSHOT, SPEC, after_deploy, after_undeploy, services, worlds

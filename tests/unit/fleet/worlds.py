@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from hypothesis import strategies as st
 
 from fleet import naming
-from fleet.plan import DeployPlan, UndeployPlan
+from fleet.plan import DeployPlan
+from fleet.removal import UndeployPlan
 from fleet.spec import EnvironmentSpec, ImageSource, ServiceSpec, Web
 from fleet.state import Container, Droplet, Host, Record, Role, World
 
