@@ -146,7 +146,7 @@ class Service(Block):
         wanted = spec.ServiceSpec(
             name=self.name,
             source=self.image.source(),
-            web=spec.Web(self.runs.port, tuple(self.runs.domains)),
+            runs=spec.Web(self.runs.port, tuple(self.runs.domains)),
             replicas=self.replicas,
             health=spec.Health(self.runs.health_path, self.runs.start_seconds, self.runs.timeout_seconds),
             variables=dict(self.variables),

@@ -6,7 +6,11 @@ Every check raises `InvalidInput` with a sentence that says what to write instea
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from ipaddress import ip_network
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cronsim import CronSim, CronSimError
 
 from fleet.errors import InvalidInput
 
@@ -17,6 +21,8 @@ VARIABLE = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
 CONTEXT = r"/[^\x00]*"
 _COMPONENT = r"\.?[A-Za-z0-9_-][A-Za-z0-9._-]*"
 DOCKERFILE = rf"({_COMPONENT}/)*{_COMPONENT}"
+CRON = r"[0-9*,/A-Za-z-]+( [0-9*,/A-Za-z-]+){4}"
+MOUNT = r"/[A-Za-z0-9._-][A-Za-z0-9._/-]{0,254}"
 REFERENCE = r"[a-z0-9][A-Za-z0-9._:/@-]{0,254}"
 LABEL_LIMIT = 63
 """A droplet's name is its host name and its certificate's name: one label of a domain name."""
@@ -126,4 +132,33 @@ def check_https(value: str) -> None:
     if not re.fullmatch(r"https://[^\s/]+[^\s]*", value):
         raise InvalidInput(
             f"{value!r} is not the address of an API.", hint="Begin with https://, as a token is sent there."
+        )
+
+
+def check_cron(value: str) -> None:
+    """Whether this is a cron line of five fields that comes due at all; its words are those of Debian's cron."""
+    try:
+        if not re.fullmatch(CRON, value):
+            raise CronSimError("it has not five fields")
+        next(CronSim(value, datetime(2026, 1, 1, tzinfo=UTC)))
+    except (CronSimError, StopIteration) as error:
+        raise InvalidInput(
+            f"{value!r} is not a cron line: {error}.",
+            hint="Write minute, hour, day of month, month and day of week, e.g. 30 4 * * 1-5.",
+        ) from None
+
+
+def check_zone(value: str) -> None:
+    """Whether this is the name of a time zone."""
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise InvalidInput(f"{value!r} is not a time zone.", hint="Give its name, e.g. UTC or Europe/Berlin.") from None
+
+
+def check_mount(value: str) -> None:
+    """Whether a volume may be mounted here inside a container."""
+    if not re.fullmatch(MOUNT, value) or ".." in value.split("/"):
+        raise InvalidInput(
+            f"{value!r} is not where a volume can be.", hint="Give an absolute path, e.g. /var/lib/data."
         )

@@ -82,7 +82,7 @@ def plan_deploy(world: World, owner: str, spec: EnvironmentSpec, service: Servic
         keep=keep,
         create=tuple(_request(spec, f"{seed}-{number}") for number in range(wanted)),
         current={host.droplet.name: seen.release for host in world.hosts for seen in _current(host, name)},
-        stale=tuple(one for one in records if one.content not in addresses or one.name not in service.web.domains),
+        stale=tuple(one for one in records if one.content not in addresses or one.name not in service.domains),
     )
 
 
@@ -107,7 +107,7 @@ def check_domains(world: World, owner: str, spec: EnvironmentSpec, service: Serv
         InvalidInput: another service has one, or a record that is not ours does.
     """
     name = naming.container(owner, spec, service.name)
-    wanted = set(service.web.domains)
+    wanted = set(service.domains)
     running = [(host.droplet.name, seen) for host in world.hosts for seen in host.containers]
     for droplet, seen in running:
         taken = sorted(wanted & set(seen.hosts))

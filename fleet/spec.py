@@ -18,8 +18,13 @@ __all__ = [
     "EnvironmentSpec",
     "Health",
     "ImageSource",
+    "Runs",
+    "Scheduled",
     "ServiceSpec",
+    "Tcp",
+    "Volume",
     "Web",
+    "Worker",
     "check_in_zone",
     "check_word",
 ]
@@ -92,6 +97,62 @@ class Web:
 
 
 @dataclass(frozen=True)
+class Tcp:
+    """A port that other services of the environment reach by the service's name."""
+
+    port: int
+
+    def __post_init__(self) -> None:
+        checks.check_port(self.port)
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A process without a port."""
+
+    exclusive: bool = False
+    """No two may ever run: the old one stops before the new one starts."""
+    steady_seconds: int = 5
+    """How long it must have run without a restart to count as healthy."""
+
+    def __post_init__(self) -> None:
+        checks.check_between("the time to be steady (seconds)", self.steady_seconds, 1, 600)
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """A process that is started by a cron line, and ends by itself."""
+
+    cron: str
+    """Five fields, as Debian's cron reads them."""
+    zone: str = "UTC"
+    overlap: bool = False
+    """Whether a run may start while the one before it still goes on."""
+    timeout_seconds: int = 1800
+
+    def __post_init__(self) -> None:
+        checks.check_cron(self.cron)
+        checks.check_zone(self.zone)
+        checks.check_between("the longest run (seconds)", self.timeout_seconds, 1, 604_800)
+
+
+Runs = Web | Tcp | Worker | Scheduled
+"""What runs, by its kind."""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A named volume: it outlives every release, and pins the service to its droplet."""
+
+    name: str
+    path: str
+
+    def __post_init__(self) -> None:
+        check_word("volume", self.name)
+        checks.check_mount(self.path)
+
+
+@dataclass(frozen=True)
 class Health:
     """How to tell that the service serves; times in seconds."""
 
@@ -113,7 +174,7 @@ class ServiceSpec:
 
     name: str
     source: BuildSource | ImageSource
-    web: Web
+    runs: Runs
     replicas: int = 1
     """On how many droplets it runs."""
     health: Health = Health()
@@ -122,6 +183,9 @@ class ServiceSpec:
     memory_mib: int = 256
     cpus: float = 1.0
     drain_seconds: int = 30
+    volumes: tuple[Volume, ...] = ()
+    command: tuple[str, ...] = ()
+    """What runs instead of the image's own command."""
 
     def __post_init__(self) -> None:
         check_word("service", self.name)
@@ -137,6 +201,16 @@ class ServiceSpec:
                 f"{self.name}: {', '.join(sorted(both))} is a variable and a secret.", hint="Keep it in one of them."
             )
 
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The names that lead to it from outside; only a web service has any."""
+        return self.runs.domains if isinstance(self.runs, Web) else ()
+
+    @property
+    def port(self) -> int | None:
+        """Where it listens, if it does."""
+        return self.runs.port if isinstance(self.runs, Web | Tcp) else None
+
 
 def check_in_zone(service: ServiceSpec, zone: str) -> None:
     """Whether every domain of a service lies in the zone.
@@ -144,7 +218,7 @@ def check_in_zone(service: ServiceSpec, zone: str) -> None:
     Raises:
         InvalidInput: one does not, so no record could be made for it.
     """
-    for domain in service.web.domains:
+    for domain in service.domains:
         if domain != zone and not domain.endswith(f".{zone}"):
             raise InvalidInput(
                 f"{domain} is not in the zone {zone}.",

@@ -74,8 +74,8 @@ def wire_spec(spec: ServiceSpec, image: Image, release: str) -> wire.ContainerSp
     return wire.ContainerSpec(
         release=release,
         image=image.id,
-        port=spec.web.port,
-        hosts=spec.web.domains,
+        port=spec.port,
+        hosts=spec.domains,
         health=wire.Health(
             path=spec.health.path,
             start_seconds=spec.health.start_seconds,

@@ -40,7 +40,7 @@ class DeployReport:
         """The whole report."""
         title = f"{self.order.service.name} · {self.release or 'no release'}"
         parts = [f"# {title}", f"**{self._outcome(error)}** ({time.monotonic() - self.began:.1f} s)"]
-        parts += [f"- [{domain}]({self.environment.url(domain)})" for domain in self.order.service.web.domains]
+        parts += [f"- [{domain}]({self.environment.url(domain)})" for domain in self.order.service.domains]
         parts += ["## Droplets", self._droplets(), "## Steps", self._steps()]
         if error is not None:
             parts += ["## What happened", fenced(str(error)), *_logs(error)]

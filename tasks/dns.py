@@ -43,7 +43,7 @@ def point_all(
     order: Order, hosts: Sequence[Droplet], stale: Sequence[Record], environment: Environment
 ) -> list[Record]:
     """A record of every domain to every droplet, and none of the stale ones that did not become one of these."""
-    pairs = [(host, domain) for host in hosts for domain in order.service.web.domains]
+    pairs = [(host, domain) for host in hosts for domain in order.service.domains]
     futures = [point.submit(host, domain, order.comment(host), environment) for host, domain in pairs]
     records = gather("Pointing DNS", [f"{domain} to {host.name}" for host, domain in pairs], futures)
     unpoint_all([record for record in stale if record.id not in {one.id for one in records}], environment)

@@ -102,7 +102,7 @@ def observe(order: Order, environment: Environment) -> World:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         hosts = tuple(pool.map(lambda droplet: ask(droplet, environment), droplets))
     dns = environment.cloudflare.client()
-    records = [record for domain in order.service.web.domains for record in dns.read_records(name=domain)]
+    records = [record for domain in order.service.domains for record in dns.read_records(name=domain)]
     records += dns.read_records(comment=naming.comment_mark(order.owner, order.environment, order.service.name))
     return World(hosts=hosts, records=tuple({record.id: record for record in records}.values()))
 
@@ -154,6 +154,6 @@ def digest(service: ServiceSpec, image: Image, key: str) -> str:
 
     It is keyed, because secrets are part of it and release ids are shown.
     """
-    given = (image.id, service.web, service.health, sorted(service.variables.items()), sorted(service.secrets.items()))
+    given = (image.id, service.runs, service.health, sorted(service.variables.items()), sorted(service.secrets.items()))
     limits = (service.memory_mib, service.cpus, service.drain_seconds)
     return hmac.new(key.encode(), repr((given, limits)).encode(), hashlib.sha256).hexdigest()

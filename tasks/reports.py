@@ -26,7 +26,7 @@ def verify(spec: ServiceSpec, environment: Environment) -> dict[str, int]:
     Raises:
         TransientError: a domain did not answer with a status below 400; DNS and the edge may need a moment.
     """
-    return {domain: _ask(environment.url(domain) + (spec.health.path or "/")) for domain in spec.web.domains}
+    return {domain: _ask(environment.url(domain) + (spec.health.path or "/")) for domain in spec.domains}
 
 
 def _ask(url: str) -> int:

@@ -113,7 +113,7 @@ def test_a_service_gives_its_spec() -> None:
     assert filled.spec() == spec.ServiceSpec(
         name="hello",
         source=spec.BuildSource("/srv/shop", "Dockerfile"),
-        web=spec.Web(8080, ("hello.example.com",)),
+        runs=spec.Web(8080, ("hello.example.com",)),
         replicas=2,
         health=spec.Health("/health", 90, 1.5),
         variables={"LANG": "C"},

@@ -181,7 +181,7 @@ def test_a_domain_that_another_service_serves_is_refused() -> None:
 
 def test_names_too_long_for_a_comment_are_refused_before_anything_is_made() -> None:
     long = replace(SPEC, project="a" * 27, name="b" * 27)
-    wanted = replace(service(), name="c" * 30, web=Web(80, (DOMAIN,)))
+    wanted = replace(service(), name="c" * 30, runs=Web(80, (DOMAIN,)))
     with pytest.raises(InvalidInput, match="Shorten them by"):
         plan_deploy(World(()), OWNER, long, wanted, SEED)
 

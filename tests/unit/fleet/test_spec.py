@@ -19,7 +19,7 @@ def environment(**changes: Any) -> EnvironmentSpec:
 
 def service(**changes: Any) -> ServiceSpec:
     """A good service, but for these changes."""
-    given = {"name": "hello", "source": ImageSource("debian:12"), "web": Web(8080, ("hello.example.com",))}
+    given = {"name": "hello", "source": ImageSource("debian:12"), "runs": Web(8080, ("hello.example.com",))}
     return ServiceSpec(**{**given, **changes})
 
 
@@ -84,13 +84,13 @@ def test_a_bad_part_is_refused_with_what_to_write(make: Callable[[], object], me
 
 @pytest.mark.parametrize("domain", ["example.com", "hello.example.com", "a.b.example.com"])
 def test_a_domain_of_the_zone_is_fine(domain: str) -> None:
-    check_in_zone(service(web=Web(80, (domain,))), "example.com")
+    check_in_zone(service(runs=Web(80, (domain,))), "example.com")
 
 
 @pytest.mark.parametrize("domain", ["hello.example.org", "notexample.com", "example.com.evil.org"])
 def test_a_domain_outside_the_zone_is_refused_with_what_to_write(domain: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        check_in_zone(service(web=Web(80, (domain,))), "example.com")
+        check_in_zone(service(runs=Web(80, (domain,))), "example.com")
     assert str(caught.value) == (
         f"{domain} is not in the zone example.com. "
         "Use a domain that ends in .example.com, or an environment with the other zone."

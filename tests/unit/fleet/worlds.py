@@ -83,7 +83,7 @@ def after_deploy(world: World, plan: DeployPlan, of: ServiceSpec, release: str =
     records = [one for one in world.records if one.id not in gone]
     for host in [*plan.keep, *made]:
         comment = naming.comment(OWNER, SPEC, of.name, host.name)
-        for domain in of.web.domains:
+        for domain in of.domains:
             if not any((one.name, one.content) == (domain, host.public_address) for one in records):
                 address = host.public_address or ""
                 records.append(Record(f"new-{domain}-{host.id}", domain, "A", address, True, comment))
