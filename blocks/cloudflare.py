@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from prefect.blocks.core import Block
-from pydantic import Field, HttpUrl, SecretStr
+from pydantic import Field, HttpUrl
 
-from blocks.fields import Address, Domain, PemFile, logo
+from blocks.fields import Address, Domain, PemFile, Token, logo
 from fleet.cloud.cloudflare import Cloudflare
 
 
@@ -31,7 +31,7 @@ class CloudflareCredentials(Block):
     )
     _description: ClassVar[str | None] = "Access to a Cloudflare zone: its DNS records."
 
-    token: SecretStr = Field(
+    token: Token = Field(
         title="API token",
         description="A token that may read this one zone and edit its DNS records (Zone Read, DNS Edit).",
         examples=["v1.0-…"],

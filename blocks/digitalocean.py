@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from prefect.blocks.core import Block
-from pydantic import Field, HttpUrl, SecretStr
+from pydantic import Field, HttpUrl
 
-from blocks.fields import Address, PemFile, logo
+from blocks.fields import Address, PemFile, Token, logo
 from fleet.cloud.digitalocean import DigitalOcean
 
 
@@ -31,7 +31,7 @@ class DigitalOceanCredentials(Block):
     )
     _description: ClassVar[str | None] = "Access to a DigitalOcean team: droplets, snapshots, firewalls, tags."
 
-    token: SecretStr = Field(
+    token: Token = Field(
         title="API token",
         description="A token that may read and write droplets, snapshots, images, firewalls, tags and SSH keys. "
         "The droplets' own keys derive from it: keep it as long as they live.",

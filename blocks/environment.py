@@ -39,7 +39,7 @@ class Environment(Block):
         examples=["shop"],
     )
     name: Word = Field(
-        title="Name",
+        title="Environment name",
         description="Which of the project's environments: lower-case letters, digits and dashes, e.g. prod.",
         examples=["prod"],
     )

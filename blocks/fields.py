@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from prefect.settings import get_current_settings
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, SecretStr, WithJsonSchema
 from pydantic.config import JsonDict
 
 from fleet import checks
@@ -33,6 +33,13 @@ def checked(check: Callable[[str], None]) -> AfterValidator:
 
 def _empty_is_none(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
+
+
+def _not_masked(value: SecretStr) -> SecretStr:
+    """Raises ValueError for the stars that stand for a secret: a form that stores them has lost it."""
+    if not value.get_secret_value().strip("*"):
+        raise ValueError("The token is missing: the form has sent the stars that stand for it. Enter it anew.")
+    return value
 
 
 def _texts(pattern: str) -> WithJsonSchema:
@@ -63,6 +70,8 @@ FileInFolder = Annotated[str, checked(checks.check_dockerfile), _text(checks.DOC
 """A path inside that folder."""
 Reference = Annotated[str, checked(checks.check_reference), _text(checks.REFERENCE)]
 """The name of an image in a registry."""
+Token = Annotated[SecretStr, AfterValidator(_not_masked)]
+"""A token; what a form shows in its place is refused, so that no form can store that."""
 PemFile = Annotated[Path | None, BeforeValidator(_empty_is_none), WithJsonSchema({"type": "string", "format": "path"})]
 """A file on the worker's machine; empty means none."""
 

@@ -112,7 +112,7 @@ class Service(Block):
     _description: ClassVar[str | None] = "One thing to run: its image, its port and domains, its limits and secrets."
 
     name: Word = Field(
-        title="Name",
+        title="Service name",
         description="Part of the container's name: lower-case letters, digits and dashes, e.g. hello.",
         examples=["hello"],
     )
@@ -123,13 +123,14 @@ class Service(Block):
     variables: dict[str, str] = Field(
         default_factory=dict,
         title="Environment variables",
-        description="Names and values that are no secret.",
+        description='Names and values that are no secret, as JSON: {"LANG": "C"}.',
         examples=[{"LANG": "C"}],
     )
     secrets: SecretDict = Field(
         default_factory=lambda: SecretDict({}),
         title="Secrets",
-        description="Each becomes the file /run/secrets/NAME in the container; never an environment variable.",
+        description='As JSON: {"API_KEY": "…"}. Each becomes the file /run/secrets/NAME in the container; never an '
+        "environment variable.",
     )
     memory_mib: int = Field(256, title="Memory (MiB)", description="What the container may use.", ge=16, le=1_048_576)
     cpus: float = Field(1.0, title="CPUs", description="What the container may use.", ge=0.01, le=256)

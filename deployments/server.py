@@ -77,6 +77,8 @@ def _server_environment(settings: Settings) -> dict[str, str]:
         "PREFECT_SERVER_API_HOST": "127.0.0.1",
         "PREFECT_SERVER_API_PORT": str(settings.ui_port),
         "PREFECT_SERVER_API_AUTH_STRING": settings.admin_login.get_secret_value(),
+        # Its new UI loses a nested block when the outer one is edited, and stores a masked token as the token (3.8.8).
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",
         "PREFECT_UI_API_URL": f"{settings.ui_url}/api",
         # A sweep a minute: without this the database grows by gigabytes a month.
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",

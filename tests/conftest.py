@@ -12,6 +12,14 @@ os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
 
+pytest_plugins = ["tests.installation"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs the whole installation comes last: it goes on working while it is there."""
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
+
+
 @pytest.fixture(scope="session")
 def prefect() -> Iterator[None]:
     """A Prefect server with an empty database, for the tests that run tasks or flows in this process."""

@@ -9,10 +9,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.ui import Ui, window
-from tests.e2e.conftest import context, installation, lab, snapshots
 from tests.e2e.lab import Lab
-
-__all__ = ["context", "installation", "lab", "snapshots"]
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.ui import BASE, RUN_MS, SCREEN_MS, Started, Ui
-from tests.e2e.conftest import SECRET
+from tests.installation import SECRET
 from tests.e2e.lab import ROOT, SANDBOX_PORT, Lab
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
@@ -62,6 +62,7 @@ def test_a_custom_snapshot_from_the_form_completes_and_is_offered_at_once(lab: L
     assert only_references({name: parameters[name] for name in ("environment", "base")})
     ui.open_form("deploy")
     ui.page.get_by_role("tab", name="Snapshot").click()
+    expect(ui.pickers()).to_have_count(2, timeout=SCREEN_MS)
     ui.page.get_by_text("Select a block").last.click()
     expect(ui.page.get_by_role("option", name="lab-browser", exact=True)).to_be_visible(timeout=SCREEN_MS)
 
@@ -126,7 +127,7 @@ def check_health(ui: Ui) -> None:
     expect(ui.page.get_by_role("table")).to_be_visible(timeout=RUN_MS)
 
 
-def row(ui: Ui, droplet: str) -> Any:
+def row(ui: Ui, droplet: str) -> Locator:
     """The health table's line for a droplet as a whole."""
     return ui.page.get_by_role("row").filter(has_text=droplet).filter(has_text="(the droplet)")
 

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from blocks.cloudflare import CloudflareCredentials
+from blocks.digitalocean import DigitalOceanCredentials
 from blocks.snapshot import Snapshot
 from fleet import naming, spec, state
 from fleet.errors import InvalidInput
@@ -190,3 +192,9 @@ def test_the_message_about_a_bad_value_holds_no_secret() -> None:
     with pytest.raises(ValidationError) as caught:
         service(name="Hello", replicas=0)
     assert examples.SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("block", [DigitalOceanCredentials, CloudflareCredentials])
+def test_the_stars_that_a_form_shows_are_no_token(block: type[DigitalOceanCredentials]) -> None:
+    with pytest.raises(ValidationError, match="Enter it anew"):
+        block.model_validate({"token": "********", "zone": "example.com"})

@@ -1,4 +1,4 @@
-"""The installation that the end-to-end tests share; made once, removed at the end."""
+"""The installation that the end-to-end and the browser tests share; made once, removed at the end."""
 
 from __future__ import annotations
 
