@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check down lock
+.PHONY: help demo test check down lock bench-traffic
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,10 @@ check: .venv/ready ## lint, types and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench-traffic: .venv/ready ## what visitors lose while releases and droplets change under load (nothing)
+	@$(PYTHON) tools/host.py demo
+	$(BIN)/python -m tests.bench.traffic
 
 down: ## stop and remove all that `make demo` started
 	@test ! -x $(BIN)/python || $(BIN)/python -m deployments down

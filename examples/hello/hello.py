@@ -1,6 +1,7 @@
 """An example service: a page that shows which release and which droplet answer, and counts requests as they come.
 
-`/` the page, `/json` the same for programs, `/health` 200 or, when it is told to be ill, 503, `/ws` a websocket.
+`/` the page, `/json` the same for programs, `/health` 200 or, when it is told to be ill, 503, `/ws` a websocket,
+`/slow` an answer that takes its time, `/upload` counts the bytes that it is sent.
 HELLO_BROKEN makes it ill; HELLO_BROKEN_ON names the only droplet on which it is.
 """
 
@@ -17,6 +18,7 @@ PORT = int(os.environ.get("PORT", "8080"))
 RELEASE = os.environ.get("DEPLOYER_RELEASE", "none")
 DROPLET = os.environ.get("DEPLOYER_DROPLET", "none")
 BEAT_SECONDS = 1.0
+SLOW_SECONDS = 5.0
 SOCKETS: set[web.WebSocketResponse] = set()
 """Pages that are open."""
 
@@ -57,6 +59,20 @@ async def health(_: web.Request) -> web.Response:
     return web.json_response({"healthy": True})
 
 
+async def slow(_: web.Request) -> web.Response:
+    """The facts, after a while: a request that is in flight when releases change."""
+    await asyncio.sleep(SLOW_SECONDS)
+    return web.json_response(facts())
+
+
+async def upload(request: web.Request) -> web.Response:
+    """How many bytes came; they may come slowly."""
+    size = 0
+    async for chunk in request.content.iter_chunked(65_536):
+        size += len(chunk)
+    return web.json_response({**facts(), "bytes": size})
+
+
 async def live(request: web.Request) -> web.WebSocketResponse:
     """The facts again and again, until either side leaves."""
     socket = web.WebSocketResponse(heartbeat=20)
@@ -91,6 +107,8 @@ def application() -> web.Application:
     app.router.add_get("/", page)
     app.router.add_get("/json", as_json)
     app.router.add_get("/health", health)
+    app.router.add_get("/slow", slow)
+    app.router.add_post("/upload", upload)
     app.router.add_get("/ws", live)
     app.on_shutdown.append(goodbye)
     return app

@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.ui import BASE, RUN_MS, SCREEN_MS, Started, Ui
-from tests.installation import SECRET
 from tests.e2e.lab import ROOT, SANDBOX_PORT, Lab
+from tests.installation import SECRET
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
