@@ -19,7 +19,7 @@ def build_snapshot(
     name: str,
     kind: Literal["base", "custom"] = "custom",
     base: Snapshot | None = None,
-    context: str | None = None,
+    context: str = "",
     dockerfile: str = "Dockerfile",
 ) -> None:
     """Makes a snapshot of this name, unless there is one.

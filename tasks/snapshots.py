@@ -90,7 +90,7 @@ def check(
     name: str,
     kind: Literal["base", "custom"],
     base: SnapshotBlock | None,
-    context: str | None,
+    context: str,
     dockerfile: str,
 ) -> SnapshotOrder:
     """Everything that can be known to fail, fails here, before anything has been made.
@@ -138,7 +138,7 @@ def report(order: SnapshotOrder, environment: Environment) -> Iterator[Report]:
             ("regions", ", ".join(made.taken.regions)),
             ("billed size", f"{made.taken.size_gigabytes:.2f} GB"),
             ("smallest disk", f"{made.taken.min_disk_gb} GB"),
-            ("taken", "was there already: nothing was made" if order.existing else seconds_since(began)),
+            ("took", "was there already: nothing was made" if order.existing else seconds_since(began)),
         ]
         publish(f"snapshot-{order.name}", f"# Snapshot {order.name}\n\n{table(('what', 'value'), rows)}", order.name)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from tests.e2e.lab import DOMAIN, ROOT, Lab, reference
 
@@ -18,8 +19,11 @@ def installation() -> Iterator[Lab]:
     """Sandbox, Prefect server and worker."""
     lab = Lab()
     try:
-        lab.up()
-        yield lab
+        settings = lab.up()
+        access = {PREFECT_API_URL: f"{settings.ui_url}/api", PREFECT_API_AUTH_STRING: lab.login}
+        # Over those of the test harness, which other tests may have started in this process.
+        with temporary_settings(access):
+            yield lab
     finally:
         lab.down()
 

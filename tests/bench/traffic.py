@@ -8,6 +8,7 @@ deploy, a rollback, a scale down and up, and an undeploy of one host go on. Noth
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import tempfile
 import threading
@@ -26,6 +27,7 @@ from rich.table import Table
 from blocks.environment import Environment
 from blocks.service import Service
 from blocks.snapshot import Snapshot
+from deployments import server
 from tests.e2e.lab import DOMAIN, ROOT, Lab, reference
 
 RATE = 200
@@ -187,7 +189,7 @@ def main() -> int:
             if path.is_file():
                 (context / path.name).write_bytes(path.read_bytes())
         try:
-            lab.up()
+            os.environ.update(server.environment(lab.up()))
             bench = Bench(lab, context)
             bench.prepare()
             return show(list(phases(bench)))

@@ -23,6 +23,7 @@ from docker.models.containers import Container
 
 from blocks.environment import Environment
 from blocks.service import Service
+from deployments.settings import Settings, load
 from fleet.cloud.cloudflare import Cloudflare
 from fleet.cloud.digitalocean import DigitalOcean
 from fleet.state import Droplet
@@ -51,6 +52,7 @@ class Lab:
 
     def __init__(self) -> None:
         self.root = ROOT / STATE
+        self.login = "admin:canary-login-7f3a"
         self.sandbox = self.root / "sandbox"
 
     @property
@@ -72,7 +74,7 @@ class Lab:
         """The settings of this installation, with these tokens."""
         api = f"https://127.0.0.1:{SANDBOX_PORT}"
         return {
-            "DEPLOYER_ADMIN_LOGIN": "admin:canary-login-7f3a",
+            "DEPLOYER_ADMIN_LOGIN": self.login,
             "DEPLOYER_STATE": str(STATE),
             "DEPLOYER_UI_PORT": str(UI_PORT),
             "DEPLOYER_DIGITALOCEAN_TOKEN": digitalocean,
@@ -88,10 +90,13 @@ class Lab:
 
     def command(self, *arguments: str) -> None:
         """One of our commands; its output is in the test's."""
-        done = subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, timeout=COMMAND_DEADLINE, check=False)
+        # What the tests set for Prefect in this process is not for the installation.
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+        command = [sys.executable, "-m", *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=clean, timeout=COMMAND_DEADLINE, check=False)
         assert done.returncode == 0, arguments
 
-    def up(self) -> None:
+    def up(self) -> Settings:
         """Starts everything that is not a run, after the removal of what a killed test run left."""
         if self.root.exists():
             os.environ.update(self.settings("", ""))
@@ -99,10 +104,7 @@ class Lab:
         self.command("sandbox", "up", "--state", str(self.sandbox), "--port", str(SANDBOX_PORT))
         os.environ.update(self.settings(self.tokens["digitalocean"], self.tokens["cloudflare"]))
         self.command("deployments", "up")
-        from deployments import server
-        from deployments.settings import load
-
-        os.environ.update(server.environment(load()))
+        return load()
 
     def down(self) -> None:
         """Stops and removes everything."""
@@ -110,20 +112,26 @@ class Lab:
         self.command("sandbox", "clean", "--state", str(self.sandbox))
         shutil.rmtree(self.root)
 
-    def run(self, flow: str, **parameters: Any) -> Run:
-        """Starts a deployment as a program does, and waits until it has ended."""
-        from prefect.client.orchestration import get_client
+    def start(self, flow: str, **parameters: Any) -> UUID:
+        """Starts a deployment as a program does; gives the run's id."""
         from prefect.client.schemas.objects import FlowRun
         from prefect.deployments import run_deployment
 
-        started = cast(FlowRun, run_deployment(f"{flow}/{flow}", parameters=parameters, timeout=0, as_subflow=False))
+        started = run_deployment(f"{flow}/{flow}", parameters=parameters, timeout=0, as_subflow=False)
+        return cast(FlowRun, started).id
+
+    def run(self, flow: str, **parameters: Any) -> Run:
+        """Starts a deployment, and waits until it has ended."""
+        from prefect.client.orchestration import get_client
+
+        started = self.start(flow, **parameters)
         end = time.monotonic() + RUN_DEADLINE
         with get_client(sync_client=True) as client:
-            while not (state := client.read_flow_run(started.id).state) or not state.is_final():
+            while not (state := client.read_flow_run(started).state) or not state.is_final():
                 assert time.monotonic() < end, f"{flow} took over {RUN_DEADLINE} s"
                 time.sleep(0.3)
-            name = client.read_flow_run(started.id).name
-        return Run(started.id, name, state.is_completed(), f"{self.log(started.id)}\n{state.message}")
+            name = client.read_flow_run(started).name
+        return Run(started, name, state.is_completed(), f"{self.log(started)}\n{state.message}")
 
     def log(self, run: UUID) -> str:
         """All that a run logged."""
@@ -148,6 +156,11 @@ class Lab:
         """The container machine of a droplet, for looks behind the scenes."""
         running = docker.from_env().containers.list()
         return next(one for one in running if one.attrs["Config"]["Hostname"] == droplet)
+
+    def inside(self, droplet: str, *command: str) -> str:
+        """What a command prints inside a droplet's machine."""
+        output: Any = self.machine(droplet).exec_run(list(command)).output
+        return str(output.decode())
 
     def cloud(self) -> DigitalOcean:
         """The account, through our own adapter."""
