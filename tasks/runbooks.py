@@ -53,13 +53,21 @@ def runbook(name: str, run_name: str | Callable[[], str]) -> Callable[[Callable[
 
 def explain(cause: BaseException, parameters: dict[str, Any]) -> InvalidInput:
     """What is wrong with the parameters, in words for whoever started the run."""
-    if isinstance(cause, ValidationError):
-        return InvalidInput(f"{cause.title} cannot be used: {'; '.join(_problems(cause))}.", hint="Mend it, and run.")
+    if (invalid := _validation_error(cause)) is not None:
+        what = f"{invalid.title} cannot be used: {'; '.join(_problems(invalid))}."
+        return InvalidInput(what, hint="Mend it, and run.")
     asked = ", ".join(f"{key} {_reference(value)}" for key, value in parameters.items() if _reference(value))
     return InvalidInput(
         f"A block that this run names is not there ({asked or cause}).",
         hint="Choose one in the run form, or make it with the form's Add button.",
     )
+
+
+def _validation_error(error: BaseException | None) -> ValidationError | None:
+    """What pydantic said, however deep Prefect has wrapped it."""
+    while error is not None and not isinstance(error, ValidationError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _problems(error: ValidationError) -> list[str]:

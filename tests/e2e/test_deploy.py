@@ -32,6 +32,7 @@ def test_the_service_answers_from_both_droplets(lab: Lab) -> None:
 
 
 def test_deploying_again_changes_nothing(lab: Lab) -> None:
+    deploy(lab)
     before = lab.ask()["release"]
     deploy(lab)
     assert lab.ask()["release"] == before

@@ -76,7 +76,8 @@ def test_a_zone_that_is_not_there_is_refused(lab: Lab) -> None:
     )
     other.save("bad")
     bad = CloudflareCredentials.load("bad")
-    assert "sees no zone example.org" in refused(lab, environment=environment(cloudflare=bad))
+    runs = service("hello").runs.model_copy(update={"domains": ["hello.example.org"]})
+    assert "sees no zone example.org" in refused(lab, runs=runs, environment=environment(cloudflare=bad))
 
 
 def test_a_region_without_the_size_is_refused(lab: Lab) -> None:
