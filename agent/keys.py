@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.x509.oid import NameOID
 
+PEER_DOMAIN = "peers.deployer"
+"""Under it, droplets of an environment name the service that they ask each other for; no DNS knows it."""
 _NOT_BEFORE = datetime(2020, 1, 1, tzinfo=UTC)
 _NOT_AFTER = datetime(2120, 1, 1, tzinfo=UTC)
 
@@ -38,6 +40,16 @@ def droplet_secret(token: str, droplet: str) -> str:
 def boot_secret(token: str, droplet: str) -> str:
     """The secret that user data may carry: good for handing over K once, and for nothing else."""
     return _derive(token, f"node-agent-boot:{droplet}")
+
+
+def peer_secret(token: str, environment: str) -> str:
+    """The secret that all droplets of an environment share, and nobody else has; `environment` is `project/name`."""
+    return _derive(token, f"peers:{environment}")
+
+
+def peer_identity(secret: str) -> Identity:
+    """What a droplet shows, and what it asks to be shown, when it reaches another one of its environment."""
+    return identity(secret, f"*.{PEER_DOMAIN}")
 
 
 def api_key(secret: str) -> str:

@@ -27,6 +27,7 @@ TEST = {
     **DEMO,
     "nginx": "nginx-light",
     "/usr/lib/nginx/modules/ngx_http_lua_module.so": "libnginx-mod-http-lua",
+    "/usr/lib/nginx/modules/ngx_stream_module.so": "libnginx-mod-stream",
     "/usr/share/lua/5.1/cjson/util.lua": "lua-cjson",
     "/usr/bin/busybox": "busybox-static",
     "chromium": "chromium",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
@@ -10,20 +10,41 @@ from typing import Any, Final
 import httpx
 
 from agent import keys, wire
-from agent.client.transport import CALL_SECONDS, M, checked, json_body, options, parsed, sni, timeout_of, translated
+from agent.client.transport import (
+    CALL_SECONDS,
+    NO_HEADERS,
+    M,
+    checked,
+    json_body,
+    options,
+    parsed,
+    sni,
+    timeout_of,
+    translated,
+)
 
 STREAM_SECONDS: Final = 600.0
 """The longest silence of a stream: a build step that says nothing, an archive that is being loaded."""
 SLACK_SECONDS: Final = 60.0
 """On top of what a service itself may take to start or to drain."""
 LONGEST_DRAIN_SECONDS: Final = 600.0
+PEERS_SECONDS: Final = 120.0
+"""Longer than the droplet's proxy may take to try, take up and, if need be, take back a table."""
+LEASE_SECONDS: Final = 60.0
+"""Longer than an agent lets a new lease wait for a change that is going on."""
 
 
 class AgentClient:
-    """Calls of one agent over an open `httpx.Client`, whose base URL, key and certificate are the droplet's."""
+    """Calls of one agent over an open `httpx.Client`, whose base URL, key and certificate are the droplet's.
 
-    def __init__(self, http: httpx.Client) -> None:
+    Args:
+        http: the open client.
+        fencing: the number of the lease under which services are changed; reading needs none.
+    """
+
+    def __init__(self, http: httpx.Client, fencing: int | None = None) -> None:
         self._http = http
+        self._fence = {} if fencing is None else {wire.FENCING_HEADER: str(fencing)}
 
     def ping(self) -> wire.Ping:
         """Alive, and which version."""
@@ -53,10 +74,26 @@ class AgentClient:
         params = {key: value for key, value in wanted.items() if value is not None}
         return self._call(wire.Logs, "GET", f"/containers/{name}/logs", params=params)
 
+    def runs(self, name: str, limit: int = 100) -> wire.JobRuns:
+        """The latest runs of a scheduled container, newest first; at most 1000."""
+        return self._call(wire.JobRuns, "GET", f"/containers/{name}/runs", params={"limit": limit})
+
+    def leases(self) -> wire.Leases:
+        """All locks that are held on the droplet."""
+        return self._call(wire.Leases, "GET", "/leases")
+
+    def take_lease(self, name: str, body: wire.LeaseRequest) -> wire.Lease:
+        """Take the lock of a service; a client with a number renews that very lease, or fails."""
+        return self._call(wire.Lease, "PUT", f"/leases/{name}", body, seconds=LEASE_SECONDS, headers=self._fence)
+
+    def free_lease(self, name: str) -> wire.Leases:
+        """Free the lock that the client's number stands for; gives those that are still held."""
+        return self._call(wire.Leases, "DELETE", f"/leases/{name}", headers=self._fence)
+
     def prepare(self, name: str, spec: wire.ContainerSpec) -> wire.Changed:
         """Start a release beside the current one; returns once it is healthy."""
         seconds = spec.health.start_seconds + SLACK_SECONDS
-        return self._call(wire.Changed, "PUT", f"/containers/{name}/candidate", spec, seconds=seconds)
+        return self._change("PUT", f"/containers/{name}/candidate", spec, seconds=seconds)
 
     def promote(self, name: str, body: wire.Promote) -> wire.Changed:
         """Make the candidate current."""
@@ -90,13 +127,29 @@ class AgentClient:
         """Remove the candidate; none is fine."""
         return self._change("DELETE", f"/containers/{name}/candidate")
 
+    def remove_volume(self, name: str, volume: str) -> wire.Changed:
+        """Remove a named volume and its data; refused while a container of the service has it."""
+        return self._change("DELETE", f"/containers/{name}/volumes/{volume}")
+
     def routes(self) -> wire.Routes:
         """The table that nginx uses."""
         return self._call(wire.Routes, "GET", "/routes")
 
+    def inventory(self) -> wire.Inventory:
+        """What is on the droplet beside the managed containers."""
+        return self._call(wire.Inventory, "GET", "/inventory")
+
     def write_routes(self, routes: wire.Routes) -> wire.Routes:
         """Replace the whole table; gives the one in use afterwards."""
         return self._call(wire.Routes, "PUT", "/routes", routes)
+
+    def peers(self) -> wire.PeerTable:
+        """The tcp services that the droplet's containers reach by name."""
+        return self._call(wire.PeerTable, "GET", "/peers")
+
+    def write_peers(self, body: wire.Peers) -> wire.PeerTable:
+        """Replace the whole table; returns once it is in use."""
+        return self._call(wire.PeerTable, "PUT", "/peers", body, seconds=PEERS_SECONDS)
 
     def image(self, reference: str) -> wire.Image:
         """One image, by id or tag."""
@@ -148,9 +201,15 @@ class AgentClient:
         """Have the droplet forget all that a snapshot must not carry; its agent ends."""
         return self._call(wire.Ping, "POST", "/seal")
 
-    def _change(self, method: str, path: str, body: wire.Request | None = None) -> wire.Changed:
-        """A call that may wait for requests to end, and for a container to start."""
-        return self._call(wire.Changed, method, path, body, seconds=LONGEST_DRAIN_SECONDS + SLACK_SECONDS)
+    def _change(
+        self,
+        method: str,
+        path: str,
+        body: wire.Request | None = None,
+        seconds: float = LONGEST_DRAIN_SECONDS + SLACK_SECONDS,
+    ) -> wire.Changed:
+        """A call under the lease, which may wait for requests to end and for a container to start."""
+        return self._call(wire.Changed, method, path, body, seconds=seconds, headers=self._fence)
 
     def _call(
         self,
@@ -161,9 +220,11 @@ class AgentClient:
         *,
         seconds: float = CALL_SECONDS,
         params: dict[str, Any] | None = None,
+        headers: Mapping[str, str] = NO_HEADERS,
     ) -> M:
+        given = json_body(body, headers)
         with translated():
-            answer = self._http.request(method, path, **json_body(body), params=params, timeout=timeout_of(seconds))
+            answer = self._http.request(method, path, **given, params=params, timeout=timeout_of(seconds))
         return parsed(reply, checked(answer))
 
 

@@ -19,7 +19,9 @@ VERSIONS_APART: Final = 1
 
 
 @contextmanager
-def connect(token: str, droplet: str, address: str, port: int = wire.PORT) -> Iterator[AgentClient]:
+def connect(
+    token: str, droplet: str, address: str, port: int = wire.PORT, fencing: int | None = None
+) -> Iterator[AgentClient]:
     """The client of a droplet's agent; one that still has its boot secret is given its own first.
 
     Args:
@@ -27,6 +29,7 @@ def connect(token: str, droplet: str, address: str, port: int = wire.PORT) -> It
         droplet: the droplet's name.
         address: where its agent is reached.
         port: where it listens.
+        fencing: the number of the lease under which a service is changed; None: only for reading.
 
     Raises:
         AgentUnreachable: it does not answer.
@@ -35,7 +38,7 @@ def connect(token: str, droplet: str, address: str, port: int = wire.PORT) -> It
     """
     secret = keys.droplet_secret(token, droplet)
     with open_http(secret, droplet, address, port) as http:
-        client = AgentClient(http)
+        client = AgentClient(http, fencing)
         try:
             answer = client.ping()
         except AgentRefused:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final, TypeVar
@@ -16,6 +16,8 @@ from agent.client.errors import AgentProblem, AgentRefused, AgentUnreachable
 
 CONNECT_SECONDS: Final = 5.0
 CALL_SECONDS: Final = 30.0
+
+NO_HEADERS: Final[Mapping[str, str]] = {}
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -59,12 +61,12 @@ def timeout_of(seconds: float) -> httpx.Timeout:
     return httpx.Timeout(seconds, connect=CONNECT_SECONDS)
 
 
-def json_body(body: wire.Request | None) -> dict[str, Any]:
+def json_body(body: wire.Request | None, headers: Mapping[str, str] = NO_HEADERS) -> dict[str, Any]:
     """The part of a request that a body is; without defaults, so that an agent one version older knows all of it."""
     if body is None:
-        return {}
+        return {"headers": headers}
     content = body.model_dump_json(exclude_defaults=True).encode()
-    return {"content": content, "headers": {"Content-Type": "application/json"}}
+    return {"content": content, "headers": {**headers, "Content-Type": "application/json"}}
 
 
 @contextmanager

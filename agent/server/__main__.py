@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import threading
 from functools import partial
 
-from agent.server import journal, serve, settings
+from agent import journal
+from agent.docker_api import DockerApi
+from agent.server import serve, settings
 from agent.server.app import create_app
-from agent.server.docker_api import DockerApi
 from agent.server.engine import DockerEngine
 from agent.server.instances import Place
+from agent.server.peers import names_of, peers_of
 from agent.server.router import Router
 from agent.server.secret_files import SecretFiles
 
@@ -34,9 +37,11 @@ def main(arguments: list[str]) -> int:
         found.boot_file.unlink(missing_ok=True)  # an enrolment may have been cut off just before this
         log.info("secrets restored", extra={"fields": {"containers": secrets.restore()}})
     if not arguments:
-        engine = DockerEngine(DockerApi(found.docker_socket), Place(found.droplet), secrets)
+        engine = DockerEngine(DockerApi(found.docker_socket), Place(found.droplet), secrets, names_of(found))
         router = Router(found.run / "nginx.sock", found.state / "routes.json")
-        asyncio.run(serve.serve(partial(create_app, found, engine, router), found, engine, router))
+        peers = peers_of(found, engine)
+        threading.Thread(target=peers.mend, daemon=True).start()
+        asyncio.run(serve.serve(partial(create_app, found, engine, router, table=peers), found, engine, router))
     return 0
 
 

@@ -13,26 +13,36 @@ from agent.server.auth import Authentication
 from agent.server.context import Context
 from agent.server.health import Cursors
 from agent.server.images import Images
+from agent.server.leases import Leases
 from agent.server.limits import AccessLog, Gate
+from agent.server.peers import Peers, peers_of
 from agent.server.ports import Engine, Router
-from agent.server.routes import containers, enrol, images, node, routing
+from agent.server.routes import containers, enrol, images, inventory, leases, node, peers, routing
 from agent.server.settings import Settings
 from agent.server.work import Work
 
 
-def create_app(settings: Settings, engine: Engine, router: Router, stop: Callable[[], None] = lambda: None) -> ASGIApp:
+def create_app(
+    settings: Settings,
+    engine: Engine,
+    router: Router,
+    stop: Callable[[], None] = lambda: None,
+    table: Peers | None = None,
+) -> ASGIApp:
     """The application of one droplet: only `/ping` and `/enrol` until it has its secret, then everything else."""
     context = Context(
         settings=settings,
         engine=engine,
         router=router,
         work=Work(settings.limits.lock_seconds),
+        leases=Leases(settings.state / "leases.json"),
         images=Images(engine, settings),
         cursors=Cursors(),
+        peers=table or peers_of(settings, engine),
         stop=stop,
     )
     app = FastAPI(title="Deployer node agent", version=agent.__version__, docs_url=None, redoc_url=None)
-    parts = (node, containers, images, routing) if settings.enrolled else (enrol,)
+    parts = (node, containers, leases, images, routing, peers, inventory) if settings.enrolled else (enrol,)
     for part in parts:
         app.include_router(part.routes(context))
     errors.install(app)

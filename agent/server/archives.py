@@ -1,33 +1,15 @@
-"""Image archives (`docker save`): read what is inside, and leave out the layers that the receiver has.
-
-Both layouts are understood, that of Docker 20.10 (`{id}/layer.tar`) and the newer one (`blobs/sha256/…`): the
-manifest says which member holds which layer.
-"""
+"""Image archives as the agent takes and gives them: what is none is answered with 422."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import tarfile
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from typing import IO, Any, Final
+from typing import IO
 
+from agent import archives
+from agent.archives import CHUNK_BYTES, Contents
 from agent.server.errors import Failure
 
-CHUNK_BYTES: Final = 1 << 18
-_SMALL_BYTES: Final = 8 << 20
-_BLOCK: Final = 512
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What an archive's manifest promises."""
-
-    image: str
-    """The image's id."""
-    layers: dict[str, str]
-    """The member of each diff id."""
+__all__ = ["CHUNK_BYTES", "Contents", "partial", "read"]
 
 
 def read(file: IO[bytes]) -> Contents:
@@ -37,14 +19,9 @@ def read(file: IO[bytes]) -> Contents:
         Failure: 422, it is no such archive.
     """
     try:
-        with tarfile.open(fileobj=file, mode="r:") as archive:
-            manifest = json.loads(_small(archive, "manifest.json"))
-            if len(manifest) != 1:
-                raise _malformed(f"it holds {len(manifest)} images, not one")
-            config = _small(archive, manifest[0]["Config"])
-            return _contents(manifest[0], config)
-    except (tarfile.TarError, KeyError, ValueError, TypeError) as error:
-        raise _malformed(str(error) or type(error).__name__) from error
+        return archives.read(file)
+    except archives.Malformed as error:
+        raise _refused(error) from error
 
 
 def partial(file: IO[bytes], omit: Collection[str]) -> Iterator[bytes]:
@@ -53,47 +30,11 @@ def partial(file: IO[bytes], omit: Collection[str]) -> Iterator[bytes]:
     Raises:
         Failure: 422, it is no archive of one image (before the first byte).
     """
-    contents = read(file)
-    unwanted = {member for layer, member in contents.layers.items() if layer in omit}
-    return _filtered(file, unwanted)
+    try:
+        return archives.partial(file, omit)
+    except archives.Malformed as error:
+        raise _refused(error) from error
 
 
-def _filtered(file: IO[bytes], unwanted: set[str]) -> Iterator[bytes]:
-    file.seek(0)
-    with tarfile.open(fileobj=file, mode="r:") as archive:
-        for member in archive:
-            if member.name not in unwanted:
-                yield member.tobuf(tarfile.PAX_FORMAT)
-                yield from _data(archive, member)
-    yield b"\0" * (2 * _BLOCK)
-
-
-def _data(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[bytes]:
-    content = archive.extractfile(member) if member.isreg() else None
-    if content is None:
-        return
-    while chunk := content.read(CHUNK_BYTES):
-        yield chunk
-    yield b"\0" * (-member.size % _BLOCK)
-
-
-def _small(archive: tarfile.TarFile, name: str) -> bytes:
-    member = archive.getmember(name)
-    content = archive.extractfile(member)
-    if content is None or member.size > _SMALL_BYTES:
-        raise _malformed(f"{name} is no small file")
-    return content.read()
-
-
-def _contents(manifest: dict[str, Any], config: bytes) -> Contents:
-    digest = hashlib.sha256(config).hexdigest()
-    if digest not in manifest["Config"]:
-        raise _malformed("its configuration does not have the digest that it is named by")
-    diff_ids, members = json.loads(config)["rootfs"].get("diff_ids") or [], manifest["Layers"] or []
-    if len(diff_ids) != len(members):
-        raise _malformed("its manifest and its configuration disagree on the layers")
-    return Contents(f"sha256:{digest}", dict(zip(diff_ids, members, strict=True)))
-
-
-def _malformed(why: str) -> Failure:
-    return Failure(422, "invalid", f"The body is no archive of one image: {why}.", "Send what `docker save` makes.")
+def _refused(error: archives.Malformed) -> Failure:
+    return Failure(422, "invalid", f"The body is no archive of one image: {error}.", "Send what `docker save` makes.")

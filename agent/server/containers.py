@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from agent import wire
-from agent.server import table
+from agent.runs import Runs
+from agent.server import instances, table
 from agent.server.errors import Failure
-from agent.server.ports import Engine, Instance, Router, RouterError, full_name
-from agent.server.slots import STOP_SECONDS, Service
+from agent.server.ports import Engine, EngineError, Instance, Router, RouterError, full_name
+from agent.server.slots import Service
 
 
 def stop(service: Service, wanted: wire.Stop) -> bool:
     """Stop one role once its last request has ended; the current one loses its routes first.
+
+    Of a scheduled container it ends the run that is going on; the next one starts at its time.
 
     Raises:
         Failure: 404 (a current or candidate one is not there), 409 (the role has another release).
@@ -28,13 +31,12 @@ def stop(service: Service, wanted: wire.Stop) -> bool:
     changed = wanted.role == "current" and service.route(None)
     if instance.status in {"exited", "created"}:
         return changed
-    service.drain(instance)
-    service.engine.stop(instance.full_name, STOP_SECONDS)
+    service.end(instance)
     return True
 
 
 def start(service: Service) -> bool:
-    """Start the current container, prove it, and give it its routes.
+    """Start the current container, prove it, and give it its routes; of a scheduled one, a run out of turn.
 
     Raises:
         Failure: 404 (there is none), 422 (it does not serve).
@@ -50,31 +52,55 @@ def start(service: Service) -> bool:
 def restart(service: Service) -> bool:
     """Restart the current container and wait until it serves again.
 
+    Of a scheduled one it ends the run that is going on and starts no other: a run is never repeated unasked.
+
     Raises:
         Failure: 404 (there is none), 422 (it does not serve).
     """
     current = service.settle().current
     if current is None:
         raise _absent(service.name, "current")
-    service.engine.restart(current.full_name, STOP_SECONDS)
+    if current.kind == "scheduled":
+        return stop(service, wire.Stop())
+    service.engine.restart(current.full_name, instances.STOP_SECONDS)
     service.prove(current)
     service.route(current)
     return True
 
 
-def remove(service: Service) -> bool:
-    """Take the service off the droplet: its routes, then, drained, all its containers, the current one last."""
+def remove(service: Service, runs: Runs | None = None) -> bool:
+    """Take the service off the droplet: its routes, then, drained, all its containers, the current one last.
+
+    Extra containers of overlapping runs and the records in `runs` go too; named volumes stay.
+    """
     slots = service.slots()
     changed = service.route(None)
     for instance in (slots.candidate, slots.previous, slots.current):
         if instance is None:
             continue
-        if instance.running:
-            service.drain(instance)
-            service.engine.stop(instance.full_name, STOP_SECONDS)
+        if not instance.stopped:
+            service.end(instance)
         service.engine.remove(instance.full_name)
         changed = True
-    return changed
+    changed = service.engine.remove_runs(service.name) > 0 or changed
+    return (runs is not None and runs.remove(service.name)) or changed
+
+
+def remove_volume(service: Service, volume: str) -> bool:
+    """Remove a named volume and all that is in it; none is fine.
+
+    Raises:
+        Failure: 409, a container of the service uses it.
+    """
+    try:
+        return service.engine.remove_volume(service.name, volume)
+    except EngineError as error:
+        if error.status != 409:
+            raise
+        message = f"The volume {instances.volume_name(service.name, volume)} is in use: {error}"
+        raise Failure(
+            409, "conflict", message, "Undeploy the service first; its data is lost with the volume."
+        ) from error
 
 
 def remove_candidate(service: Service) -> bool:
@@ -93,7 +119,7 @@ def reconcile(engine: Engine, router: Router) -> int:
     """
     for name in {one.name for one in engine.instances()}:
         for instance in Service(engine, router, name).settle().all:
-            if instance.role == "current" and instance.error and not instance.running:
+            if instance.role == "current" and instance.error and instance.stopped and instance.kind != "scheduled":
                 engine.start(instance.full_name)
     router.update(lambda _: table.derived(engine.instances()))
     return len(router.read().routes)
@@ -117,6 +143,7 @@ def _container(
     return wire.Container(
         name=one.name,
         role=one.role,
+        kind=one.kind,
         release=one.release,
         image=one.image,
         status=one.status,

@@ -10,6 +10,8 @@ from agent import wire
 from agent.server import containers
 from agent.server.health import Cursors
 from agent.server.images import Images
+from agent.server.leases import Leases
+from agent.server.peers import Peers
 from agent.server.ports import Engine, Router
 from agent.server.settings import Settings
 from agent.server.slots import Service
@@ -24,8 +26,10 @@ class Context:
     engine: Engine
     router: Router
     work: Work
+    leases: Leases
     images: Images
     cursors: Cursors
+    peers: Peers
     stop: Callable[[], None]
     """Ends the process once the present answer is out; systemd starts it again."""
 
@@ -33,12 +37,18 @@ class Context:
         """Alive."""
         return wire.Ping(ok=True, version=agent.__version__, api=wire.API_VERSION)
 
-    async def change(self, name: str, function: Callable[[Service], bool]) -> wire.Changed:
-        """Do something to a service, alone, and say how it is then."""
-        async with self.work.exclusive(name):
-            return await self.work.call(self._change, name, function)
+    async def change(self, name: str, fencing: int | None, function: Callable[[Service], bool]) -> wire.Changed:
+        """Do something to a service, alone and under the lease with this number, and say how it is then.
 
-    def _change(self, name: str, function: Callable[[Service], bool]) -> wire.Changed:
+        Raises:
+            Failure: 428 `lease_required` or 409 `fenced`, nothing has been changed; and what `function` raises.
+        """
+        async with self.work.exclusive(name):
+            return await self.work.call(self._change, name, fencing, function)
+
+    def _change(self, name: str, fencing: int | None, function: Callable[[Service], bool]) -> wire.Changed:
+        self.leases.check(name, fencing)
         changed = function(Service(self.engine, self.router, name))
+        self.peers.follow(name)
         found = self.engine.instances(name)
         return wire.Changed(changed=changed, containers=containers.describe(found, self.router))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import threading
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from agent import wire
+from agent.docker_api import DockerApi
 from agent.server import instances
-from agent.server.docker_api import DockerApi
 from agent.server.engine_images import EngineImages
 from agent.server.ports import EngineAbsent, EngineError, Instance, LogEntry, Stream, full_name
 from agent.server.secret_files import SecretFiles
@@ -19,13 +21,21 @@ from agent.server.streams import Decoded, log_entries
 VERSION_SECONDS: Final = 3.0
 START_SECONDS: Final = 60.0
 FOLLOW_SECONDS: Final = 3600.0
+ANONYMOUS: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class DockerEngine(EngineImages):
     """Managed containers and images of the Docker Engine behind `api`."""
 
-    def __init__(self, api: DockerApi, place: instances.Place, secrets: SecretFiles) -> None:
+    def __init__(
+        self,
+        api: DockerApi,
+        place: instances.Place,
+        secrets: SecretFiles,
+        peers: Callable[[str], Mapping[str, str]] = lambda service: instances.NO_NAMES,
+    ) -> None:
         super().__init__(api)
+        self._peers = peers
         self._place = place
         self._secrets = secrets
         self._addresses = threading.Lock()
@@ -41,6 +51,17 @@ class DockerEngine(EngineImages):
         found = [self._inspect(one["Id"]) for one in listed]
         return tuple(sorted(filter(None, found), key=lambda one: one.full_name))
 
+    def strangers(self) -> tuple[str, ...]:
+        """Names of all containers without a label of ours, in order."""
+        listed, ours = self._api.json("GET", "/containers/json", all=1), f"{self._place.label}."
+        foreign = [one for one in listed if not any(label.startswith(ours) for label in one["Labels"] or {})]
+        return tuple(sorted((one["Names"] or [one["Id"]])[0].lstrip("/") for one in foreign))
+
+    def volume_names(self) -> tuple[str, ...]:
+        """All volumes but those that Docker named itself, which go with their container."""
+        listed = self._api.json("GET", "/volumes")["Volumes"] or []
+        return tuple(sorted(one["Name"] for one in listed if not ANONYMOUS.fullmatch(one["Name"])))
+
     def create(self, name: str, spec: wire.ContainerSpec) -> Instance:
         """Create a candidate, its secrets in place and its address chosen; it does not run yet."""
         target = full_name(name, "candidate")
@@ -48,7 +69,8 @@ class DockerEngine(EngineImages):
             self._ensure_network()
             address = instances.free_address(self._place, [one.address for one in self.instances()])
             folder = self._secrets.write(name, spec.release, spec.secrets)
-            body = instances.configuration(self._place, name, spec, address, folder)
+            peers = self._peers(name.rpartition("_")[2])
+            body = instances.configuration(self._place, name, spec, address, folder, peers)
             self._api.json("POST", "/containers/create", body, seconds=START_SECONDS, name=target)
         made = self._inspect(target)
         if made is None:
@@ -72,7 +94,7 @@ class DockerEngine(EngineImages):
         self._api.json("POST", f"/containers/{instance.id}/rename", name=full_name(instance.name, role))
 
     def remove(self, full_name: str) -> None:
-        """Remove it with its anonymous volumes and its secrets; absent is fine."""
+        """Remove it with its anonymous volumes and its secrets; absent is fine. Named volumes stay."""
         found = self._inspect(full_name)
         if found is None:
             return
@@ -82,6 +104,25 @@ class DockerEngine(EngineImages):
             if not isinstance(error, EngineAbsent) and "already in progress" not in str(error):
                 raise
         self._secrets.remove(found.name, found.release)
+
+    def remove_runs(self, name: str) -> int:
+        """Those that `deployer-cron` made; they carry a label of their own."""
+        wanted = json.dumps({"label": [f"{self._place.label}.run={name}"]})
+        found = self._api.json("GET", "/containers/json", all=1, filters=wanted)
+        for one in found:
+            with contextlib.suppress(EngineAbsent):
+                self._api.json("DELETE", f"/containers/{one['Id']}", force=1, v=1)
+        return len(found)
+
+    def remove_volume(self, name: str, volume: str) -> bool:
+        """Only one that carries our labels. Raises EngineError (409) while a container has it."""
+        path = f"/volumes/{instances.volume_name(name, volume)}"
+        with contextlib.suppress(EngineAbsent):
+            ours = instances.volume_labels(self._place, name, volume)
+            if ours.items() <= (self._api.json("GET", path).get("Labels") or {}).items():
+                self._api.json("DELETE", path)
+                return True
+        return False
 
     def logs(
         self, full_name: str, tail: int | None = None, since: datetime | None = None, follow: bool = False

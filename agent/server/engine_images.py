@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, Final
 from urllib.parse import quote
 
 from agent import wire
-from agent.server.docker_api import DockerApi
+from agent.docker_api import DockerApi
 from agent.server.ports import BuildRequest, EngineAbsent, EngineError, Stream
 from agent.server.streams import Decoded, messages
 

@@ -1,5 +1,6 @@
 """The health rule: connect to the port, and ask the path if there is one; then look for errors in the log.
 
+Of a worker, which has no port, it asks that it has run for a while without a restart. `jobs` judges scheduled ones.
 `judge` is pure: what was observed goes in, a verdict comes out. `look` and `probe` observe.
 """
 
@@ -10,7 +11,7 @@ import socket
 import threading
 from collections import OrderedDict
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -42,6 +43,8 @@ class Observation:
     """The first error of the log."""
     note: str = ""
     """What could not be looked at."""
+    waits: bool = False
+    """It is not started before its turn."""
 
 
 def judge(seen: Observation) -> wire.Verdict:
@@ -69,8 +72,10 @@ def _judge(seen: Observation) -> tuple[wire.VerdictWord, str]:
 
 
 def _not_running(seen: Observation) -> tuple[wire.VerdictWord, str]:
-    if seen.role == "previous" and seen.status == "exited":
+    if seen.role == "previous" and (seen.status == "exited" or seen.waits):
         return "healthy", "stopped, and kept for a rollback"
+    if seen.role == "candidate" and seen.waits:
+        return "healthy", "made, and not started before it takes the place of the current one"
     why = f" ({seen.error})" if seen.error else f" with exit code {seen.exit_code}" if seen.status == "exited" else ""
     return "unhealthy", f"it does not run: {seen.status}{why}"
 
@@ -79,9 +84,8 @@ def look(engine: Engine, instance: Instance, cursors: Cursors, observer: str) ->
     """Probe a container and read its log since this observer's last check."""
     now = datetime.now(UTC)
     if not instance.running:
-        return judge(
-            Observation(now, instance.role, instance.status, instance.exit_code, instance.error, note="not probed")
-        )
+        facts = Observation(now, instance.role, instance.status, instance.exit_code, instance.error, note="not probed")
+        return judge(replace(facts, waits=instance.in_turn and instance.status == "created" and not instance.error))
     answered, answer = probe(instance)
     found, note = _errors(engine, instance, cursors, observer)
     return judge(
@@ -102,15 +106,37 @@ def unknown(reason: str) -> wire.Verdict:
     return judge(Observation(datetime.now(UTC), status=None, note=reason))
 
 
-def probe(instance: Instance) -> tuple[bool, str]:
-    """Whether a container serves, within its own probe timeout, and what was seen."""
-    where = f"{instance.address}:{instance.port}"
+def probe(instance: Instance, now: datetime | None = None) -> tuple[bool, str]:
+    """Whether a running container does what its kind is for, and what was seen.
+
+    A web or tcp container answers at its port, within its own probe timeout; a worker has run for a while without a
+    restart; of a scheduled one there is nothing to prove before its time.
+    """
+    if instance.kind == "scheduled":
+        return True, "it starts at its times"
+    if instance.port is None:
+        return _steady(instance, now or datetime.now(UTC))
+    return _answers(instance, instance.port)
+
+
+def _steady(instance: Instance, now: datetime) -> tuple[bool, str]:
+    ran = (now - instance.started_at).total_seconds() if instance.started_at and instance.running else 0.0
+    if ran < 0:
+        return True, "it runs; the clock was set back since it started"
+    times = f", after {instance.restarts} restart(s)" if instance.restarts else ""
+    if ran >= instance.steady_seconds:
+        return True, f"it has run for more than {instance.steady_seconds} s{times}"
+    return False, f"it has run for {ran:.1f} s only{times}; {instance.steady_seconds} s are wanted"
+
+
+def _answers(instance: Instance, port: int) -> tuple[bool, str]:
+    where = f"{instance.address}:{port}"
     timeout, path = instance.health.timeout_seconds, instance.health.path
     try:
-        if path is None:
-            with closing(socket.create_connection((instance.address, instance.port), timeout)):
+        if path is None or instance.kind != "web":
+            with closing(socket.create_connection((instance.address, port), timeout)):
                 return True, f"{where} accepts connections"
-        with closing(http.client.HTTPConnection(instance.address, instance.port, timeout=timeout)) as connection:
+        with closing(http.client.HTTPConnection(instance.address, port, timeout=timeout)) as connection:
             connection.request("GET", path, headers={"User-Agent": "deployer-agent", "Host": _host(instance)})
             status = connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:

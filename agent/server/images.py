@@ -106,10 +106,19 @@ class Images:
 
     def prune(self) -> tuple[str, ...]:
         """Remove images without a tag that nothing uses; those of our containers and fresh arrivals stay."""
-        now = time.monotonic()
-        self._arrived = {image: at for image, at in self._arrived.items() if now - at < FRESH_SECONDS}
-        used = {one.image for one in self._engine.instances()}
-        return self._engine.prune(frozenset(used | self._arrived.keys()))
+        return self._engine.prune(self._kept())
+
+    def unused(self) -> tuple[str, ...]:
+        """The images that `prune` would remove."""
+        kept = self._kept()
+        return tuple(one.id for one in self._engine.images() if not one.tags and one.id not in kept)
+
+    def _kept(self) -> frozenset[str]:
+        """Images that must not be pruned; an arrival that has come into use is no fresh one any more."""
+        now, used = time.monotonic(), {one.image for one in self._engine.instances()}
+        fresh = {image: at for image, at in self._arrived.items() if now - at < FRESH_SECONDS and image not in used}
+        self._arrived = fresh
+        return frozenset(used | fresh.keys())
 
     @contextmanager
     def spool(self) -> Iterator[IO[bytes]]:

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from agent import wire
+from agent.docker_api import moment
 from agent.server.ports import EngineError, Instance
-from agent.server.streams import moment
 
 MIB: Final = 1 << 20
 PROCESSES: Final = 2048
+STOP_SECONDS: Final = 10
+"""Between SIGTERM and SIGKILL, once a web container's requests have ended."""
+NO_NAMES: Final[Mapping[str, str]] = {}
 LOG_OPTIONS: Final = {"max-size": "10m", "max-file": "3"}
 _SUFFIXES: Final[dict[str, wire.Role]] = {"candidate": "candidate", "previous": "previous"}
 
@@ -47,27 +51,46 @@ def free_address(place: Place, taken: Iterable[str]) -> str:
     raise EngineError(f"No address is free in {place.subnet}.", 409)
 
 
-def configuration(place: Place, name: str, spec: wire.ContainerSpec, address: str, secrets: Path | None) -> Any:
-    """The body of Docker's create call."""
-    return {
+def configuration(
+    place: Place,
+    name: str,
+    spec: wire.ContainerSpec,
+    address: str,
+    secrets: Path | None,
+    names: Mapping[str, str] = NO_NAMES,
+) -> Any:
+    """The body of Docker's create call; `names` are the tcp services that it shall know, with their addresses."""
+    body = {
         "Image": spec.image,
         "Hostname": name.rpartition("_")[2],
         "Env": [f"{key}={value}" for key, value in _environment(place, name, spec).items()],
         "Labels": labels(place, name, spec, address),
-        "StopTimeout": 10,
+        "StopTimeout": STOP_SECONDS if spec.kind == "web" else spec.drain_seconds,
         "HostConfig": {
             "NetworkMode": place.network,
-            "RestartPolicy": {"Name": "unless-stopped"},
+            "RestartPolicy": {"Name": "no" if spec.kind == "scheduled" else "unless-stopped"},
             "LogConfig": {"Type": "json-file", "Config": LOG_OPTIONS},
             "Memory": spec.memory_mib * MIB,
             "MemorySwap": spec.memory_mib * MIB,
             "NanoCpus": int(spec.cpus * 1_000_000_000),
             "PidsLimit": PROCESSES,
             "SecurityOpt": ["no-new-privileges"],
-            "Mounts": [_mount(secrets)] if secrets else [],
+            "ExtraHosts": [f"{peer}:{where}" for peer, where in sorted(names.items())],
+            "Mounts": [*_mounts(place, name, spec), *([_secrets(secrets)] if secrets else [])],
         },
         "NetworkingConfig": {"EndpointsConfig": {place.network: {"IPAMConfig": {"IPv4Address": address}}}},
     }
+    return body | ({"Cmd": list(spec.command)} if spec.command else {})
+
+
+def volume_name(name: str, volume: str) -> str:
+    """What Docker calls a named volume of a service."""
+    return f"{name}_{volume}"
+
+
+def volume_labels(place: Place, name: str, volume: str) -> dict[str, str]:
+    """The labels of a named volume; without them it is not ours and is never removed."""
+    return {f"{place.label}.name": name, f"{place.label}.volume": volume}
 
 
 def labels(place: Place, name: str, spec: wire.ContainerSpec, address: str) -> dict[str, str]:
@@ -77,19 +100,35 @@ def labels(place: Place, name: str, spec: wire.ContainerSpec, address: str) -> d
         "release": spec.release,
         "image": spec.image,
         "address": address,
+        "kind": spec.kind,
         "port": str(spec.port or 0),
         "hosts": ",".join(spec.hosts),
         "health": spec.health.model_dump_json(),
         "drain": str(spec.drain_seconds),
         "memory": str(spec.memory_mib),
         "pinned": pinned(spec),
+        **_facts_of_kind(spec),
     }
     return {f"{place.label}.{key}": value for key, value in facts.items()}
 
 
+def _facts_of_kind(spec: wire.ContainerSpec) -> dict[str, str]:
+    """The facts that only some kinds have, in labels that only they carry."""
+    facts = {
+        "steady": str(spec.steady_seconds) if spec.kind == "worker" else "",
+        "exclusive": "true" if spec.exclusive else "",
+        "cron": spec.cron.model_dump_json() if spec.cron else "",
+        "volumes": json.dumps([one.model_dump() for one in spec.volumes]) if spec.volumes else "",
+    }
+    return {key: value for key, value in facts.items() if value}
+
+
 def pinned(spec: wire.ContainerSpec) -> str:
-    """The digest of a specification; of the secrets only the names, so that a label tells nothing of their values."""
-    document = spec.model_dump_json(exclude={"secrets"}) + ",".join(sorted(spec.secrets))
+    """The digest of a specification; of the secrets only the names, so that a label tells nothing of their values.
+
+    What has its default is left out: a field that a newer agent adds does not make another specification.
+    """
+    document = spec.model_dump_json(exclude={"secrets"}, exclude_defaults=True) + ",".join(sorted(spec.secrets))
     return hashlib.sha256(document.encode()).hexdigest()
 
 
@@ -105,7 +144,7 @@ def parse(place: Place, inspected: dict[str, Any]) -> Instance:
         image=facts["image"],
         status=state["Status"],
         address=facts["address"],
-        port=int(facts["port"]),
+        port=int(facts["port"]) or None,
         hosts=tuple(host for host in facts["hosts"].split(",") if host),
         health=wire.Health.model_validate_json(facts["health"]),
         drain_seconds=int(facts["drain"]),
@@ -114,8 +153,22 @@ def parse(place: Place, inspected: dict[str, Any]) -> Instance:
         started_at=moment(state.get("StartedAt", "")),
         exit_code=int(state.get("ExitCode", 0)),
         error=state.get("Error", ""),
+        created_at=moment(inspected.get("Created", "")),
         pinned=facts["pinned"],
+        **_kind(facts),
     )
+
+
+def _kind(facts: dict[str, str]) -> dict[str, Any]:
+    """What depends on the kind; a container from before there were kinds is `web`."""
+    cron = facts.get("cron")
+    return {
+        "kind": facts.get("kind", "web"),
+        "exclusive": facts.get("exclusive") == "true",
+        "steady_seconds": int(facts.get("steady", "5")),
+        "cron": wire.Cron.model_validate_json(cron) if cron else None,
+        "volumes": tuple(wire.Volume.model_validate(one) for one in json.loads(facts.get("volumes", "[]"))),
+    }
 
 
 def _role(full_name: str, name: str) -> wire.Role:
@@ -128,5 +181,18 @@ def _environment(place: Place, name: str, spec: wire.ContainerSpec) -> dict[str,
     return {**spec.environment, **ours}
 
 
-def _mount(secrets: Path) -> dict[str, Any]:
+def _mounts(place: Place, name: str, spec: wire.ContainerSpec) -> list[dict[str, Any]]:
+    """The named volumes; Docker makes those that are not there yet."""
+    return [
+        {
+            "Type": "volume",
+            "Source": volume_name(name, one.name),
+            "Target": one.path,
+            "VolumeOptions": {"Labels": volume_labels(place, name, one.name)},
+        }
+        for one in spec.volumes
+    ]
+
+
+def _secrets(secrets: Path) -> dict[str, Any]:
     return {"Type": "bind", "Source": str(secrets), "Target": "/run/secrets", "ReadOnly": True}

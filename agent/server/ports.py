@@ -11,22 +11,21 @@ from datetime import datetime
 from typing import BinaryIO, NamedTuple, Protocol, TypeVar
 
 from agent import wire
+from agent.docker_api import EngineAbsent, EngineDown, EngineError
 
-
-class EngineError(Exception):
-    """Docker refused a call; the message is Docker's own. `status` is its HTTP status (0: the call was malformed)."""
-
-    def __init__(self, message: str, status: int = 0) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class EngineAbsent(EngineError):
-    """What the call names is not there."""
-
-
-class EngineDown(EngineError):
-    """Docker did not answer in time, or at all: nothing is known about its containers."""
+__all__ = [
+    "BuildRequest",
+    "Engine",
+    "EngineAbsent",
+    "EngineDown",
+    "EngineError",
+    "Instance",
+    "LogEntry",
+    "Router",
+    "RouterError",
+    "Stream",
+    "full_name",
+]
 
 
 class RouterError(Exception):
@@ -46,16 +45,23 @@ class Instance:
     status: str
     """Docker's word: created, running, restarting, exited, paused, dead."""
     address: str
-    port: int
+    port: int | None
+    """Where it listens; None for a kind that has no port."""
     hosts: tuple[str, ...]
     health: wire.Health
     drain_seconds: int
     memory_mib: int
+    kind: wire.Kind = "web"
+    exclusive: bool = False
+    steady_seconds: int = 5
+    cron: wire.Cron | None = None
+    volumes: tuple[wire.Volume, ...] = ()
     restarts: int = 0
     started_at: datetime | None = None
     exit_code: int = 0
     error: str = ""
     """Why Docker could not start it, in Docker's words."""
+    created_at: datetime | None = None
     pinned: str = ""
     """The digest of the whole specification: the same release with another specification is a conflict."""
 
@@ -68,6 +74,21 @@ class Instance:
     def running(self) -> bool:
         """Docker says that its process runs."""
         return self.status == "running"
+
+    @property
+    def stopped(self) -> bool:
+        """It has no process, and Docker will not give it one by itself."""
+        return self.status in {"created", "exited", "dead"}
+
+    @property
+    def stops_first(self) -> bool:
+        """Whether no other container of the service may run beside it."""
+        return self.kind == "tcp" or bool(self.volumes) or (self.kind == "worker" and self.exclusive)
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether it starts only once it is its turn, and cannot be proven beside the one that it replaces."""
+        return self.stops_first or self.kind == "scheduled"
 
 
 def full_name(name: str, role: wire.Role) -> str:
@@ -119,6 +140,12 @@ class Engine(Protocol):
     def instances(self, name: str | None = None) -> tuple[Instance, ...]:
         """All managed containers, or those of one service, running or not."""
 
+    def strangers(self) -> tuple[str, ...]:
+        """Names of all containers that are not ours, running or not."""
+
+    def volume_names(self) -> tuple[str, ...]:
+        """All volumes that somebody named."""
+
     def create(self, name: str, spec: wire.ContainerSpec) -> Instance:
         """Create (not start) a candidate with a free address of the droplet's container network."""
 
@@ -135,7 +162,16 @@ class Engine(Protocol):
         """Give a container another role. Raises EngineError with status 409 when the role is taken."""
 
     def remove(self, full_name: str) -> None:
-        """Remove a container, running or not; an absent one is no error."""
+        """Remove a container, running or not; an absent one is no error. Its named volumes stay."""
+
+    def remove_runs(self, name: str) -> int:
+        """Remove the extra containers in which runs of a scheduled service overlap; how many there were."""
+
+    def remove_volume(self, name: str, volume: str) -> bool:
+        """Remove a named volume of a service; says whether there was one of ours.
+
+        Raises EngineError with status 409 when a container has it.
+        """
 
     def logs(
         self, full_name: str, tail: int | None = None, since: datetime | None = None, follow: bool = False

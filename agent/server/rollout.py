@@ -1,25 +1,29 @@
-"""A release's way in and out: candidate, current, previous. Each step may be killed anywhere, and repeated."""
+"""A release's way in and out: candidate, current, previous. Each step may be killed anywhere, and repeated.
+
+Where two releases may run at once, the candidate is proven beside the current one. Where they may not (`turns`), it is
+only made, and is started and proven in its promotion. A scheduled one is made, and starts at its times once current.
+"""
 
 from __future__ import annotations
 
 import contextlib
 
-from agent import wire
-from agent.server import health, instances, table
+from agent import schedule, wire
+from agent.server import health, instances, table, turns
 from agent.server.errors import Failure
-from agent.server.ports import EngineAbsent, EngineDown, EngineError, Instance, RouterError
-from agent.server.slots import STOP_SECONDS, Service, Slots
+from agent.server.ports import EngineAbsent, EngineDown, EngineError, Instance, RouterError, full_name
+from agent.server.slots import Service
 
 
 def prepare(service: Service, spec: wire.ContainerSpec) -> bool:
     """Start this release beside the current one and wait until it serves; says whether anything was started.
 
-    A candidate of another release gives way; a failed one of this release is tried afresh. One that fails is
-    stopped and kept as evidence.
+    One that must not run beside the current one is only made. A candidate of another release gives way; a failed one
+    of this release is tried afresh. One that fails is stopped and kept as evidence.
 
     Raises:
         Failure: 409 (the release exists otherwise, or another service has one of the hosts), 404 (no such image),
-            422 (not healthy).
+            422 (not healthy, or a cron line that is none).
     """
     slots = service.settle()
     if slots.current and slots.current.release == spec.release:
@@ -28,65 +32,84 @@ def prepare(service: Service, spec: wire.ContainerSpec) -> bool:
     if slots.previous and slots.previous.release == spec.release:
         message = f"{spec.release} is the previous release of {service.name}."
         raise Failure(409, "conflict", message, "Roll back to it, or deploy a new release.")
-    if _waiting(slots.candidate, spec):
-        _prove_or_stop(service, slots.candidate)
+    if slots.candidate and _waits(slots.candidate, slots.current, spec):
+        if not turns.in_turn(slots.current, slots.candidate):
+            _prove_or_stop(service, slots.candidate)
         return False
     _check(service, spec)
     if slots.candidate:
         service.engine.remove(slots.candidate.full_name)
     made = service.engine.create(service.name, spec)
-    _start_or_stop(service, made)
+    if not turns.in_turn(slots.current, made):
+        _start_or_stop(service, made)
     return True
 
 
 def promote(service: Service, release: str) -> bool:
-    """Make the candidate current and switch nginx to it; the old one goes on as previous.
+    """Make the candidate current and switch nginx to it; the old one goes on as previous, or has been stopped first.
 
-    When nginx does not take the new table, the names go back and the old one serves as if nothing had happened.
+    When the new one or nginx fails, the names go back and the old one serves as if nothing had happened.
 
     Raises:
-        Failure: 404 (no such candidate), 422 (it does not serve any more), 502 (nginx).
+        Failure: 404 (no such candidate), 409 (a run is going on), 422 (it does not serve), 502 (nginx).
     """
     slots = service.settle()
     if slots.current and slots.current.release == release:
         return _serve_again(service, slots.current)
     candidate = _expect(slots.candidate, release, service.name, "candidate")
-    answered, seen = health.probe(candidate) if candidate.running else (False, f"it is {candidate.status}")
-    if not answered:
-        raise service.not_healthy(candidate, seen)
-    service.router.read()  # nginx must answer before anything is renamed
+    if not turns.in_turn(slots.current, candidate):
+        answered, seen = health.probe(candidate) if candidate.running else (False, f"it is {candidate.status}")
+        if not answered:
+            raise service.not_healthy(candidate, seen)
+    _ready(service, slots.current, candidate)
     if slots.current and slots.previous:
         _let_go(service, slots.previous)
-    _swap(service, slots.current, candidate)
+    _replace(service, slots.current, candidate)
     return True
 
 
 def roll_back(service: Service, release: str) -> bool:
     """Make the previous release current again: started if need be, proven, then switched to.
 
+    It becomes the candidate and is then promoted; where that was cut off, it is found as the candidate.
+
     Raises:
-        Failure: 404 (it is not there), 422 (it does not serve), 502 (nginx).
+        Failure: 404 (it is not there), 409 (a run is going on), 422 (it does not serve), 502 (nginx).
     """
     slots = service.settle()
     if slots.current and slots.current.release == release:
         return _serve_again(service, slots.current)
-    previous = _expect(slots.previous, release, service.name, "previous")
-    service.engine.start(previous.full_name)
-    service.prove(previous)
-    service.router.read()
-    if slots.candidate:
-        service.engine.remove(slots.candidate.full_name)
-    if slots.current:
-        service.engine.rename(slots.current, "candidate")
-    service.engine.rename(previous, "current")
-    service.engine.rename(slots.current, "previous") if slots.current else None
-    _switch(service, undo=Slots(current=slots.current, previous=previous))
+    target = _expect(slots.previous or slots.candidate, release, service.name, "previous")
+    if not turns.in_turn(slots.current, target):
+        service.engine.start(target.full_name)
+        service.prove(target)
+    _ready(service, slots.current, target)
+    if target.role == "previous":
+        if slots.candidate:
+            service.engine.remove(slots.candidate.full_name)
+        target = service.rename(target, "candidate")
+    _replace(service, slots.current, target, back="previous")
     return True
 
 
+def _ready(service: Service, old: Instance | None, new: Instance) -> None:
+    """Before anything is renamed: nginx answers if it will be needed, and no run is going on."""
+    if new.hosts or (old and old.hosts):
+        service.router.read()
+    if old:
+        service.wait_run(old)
+
+
+def _replace(service: Service, old: Instance | None, new: Instance, back: wire.Role = "candidate") -> None:
+    if turns.in_turn(old, new):
+        turns.replace(service, old, new, back)
+    else:
+        _swap(service, old, new, back)
+
+
 def _serve_again(service: Service, current: Instance) -> bool:
-    """The routes of what is current already; one that was stopped is started and proven first."""
-    if current.running:
+    """The routes of what is current already; one that was stopped is started and proven first, but for a scheduled."""
+    if current.running or current.kind == "scheduled":
         return service.route(current)
     service.engine.start(current.full_name)
     service.prove(current)
@@ -94,47 +117,51 @@ def _serve_again(service: Service, current: Instance) -> bool:
     return True
 
 
-def _swap(service: Service, old: Instance | None, new: Instance) -> None:
-    if old:
-        service.engine.rename(old, "previous")
-    service.engine.rename(new, "current")
-    _switch(service, undo=Slots(current=old, candidate=new))
-
-
-def _switch(service: Service, undo: Slots) -> None:
-    """Send the requests to what is current now; if nginx refuses, give the names of `undo` back."""
+def _swap(service: Service, old: Instance | None, new: Instance, back: wire.Role) -> None:
+    """Both run: swap the names, then send the requests to the new one; if nginx refuses, the names go back."""
+    parked = service.rename(old, "previous") if old else None
+    current = service.rename(new, "current")
     try:
-        service.route(service.slots().current)
+        service.route(current)
     except RouterError as error:
-        _rename_back(service, undo)
-        with contextlib.suppress(RouterError):  # nginx may be away altogether: it reads its file when it is back
-            service.route(undo.current)
+        _swap_back(service, parked, current, back)
         hint = "The release that served serves on. See `journalctl -u nginx`, then try again."
         raise Failure(502, "router", f"nginx did not take the routes of {service.name}: {error}", hint) from error
 
 
-def _rename_back(service: Service, undo: Slots) -> None:
-    """The old names again: first out of the way, then each to its own."""
-    if undo.candidate:
-        service.engine.rename(undo.candidate, "candidate")
-        if undo.current:
-            service.engine.rename(undo.current, "current")
-    elif undo.previous and undo.current:
-        service.engine.rename(undo.previous, "candidate")
-        service.engine.rename(undo.current, "current")
-        service.engine.rename(undo.previous, "previous")
+def _swap_back(service: Service, parked: Instance | None, new: Instance, back: wire.Role) -> None:
+    new = service.rename(new, "candidate")
+    old = service.rename(parked, "current") if parked else None
+    if old and back != "candidate":
+        service.rename(new, back)
+    with contextlib.suppress(RouterError):  # nginx may be away altogether: it reads its file when it is back
+        service.route(old)
 
 
 def _check(service: Service, spec: wire.ContainerSpec) -> None:
+    if spec.cron:
+        _check_cron(spec.cron)
     try:
         service.engine.image(spec.image)
     except EngineAbsent:
         message = f"The image {spec.image} is not on this droplet."
         raise Failure(404, "image_missing", message, "Load, build or pull it first.") from None
+    names = {full_name(service.name, role) for role in ("current", "candidate", "previous")}
+    if foreign := sorted(names & set(service.engine.strangers())):
+        message = f"A container {foreign[0]} is there, and was not made by this agent."
+        raise Failure(409, "conflict", message, "Rename or remove it if it is not needed, then deploy again.")
     if taken := table.foreign_host(spec.hosts, service.name, service.engine.instances()):
         host, owner = taken
         message = f"{host} is served by {owner} on this droplet."
         raise Failure(409, "conflict", message, "Undeploy that service, or choose another domain.")
+
+
+def _check_cron(cron: wire.Cron) -> None:
+    try:
+        schedule.check(cron)
+    except ValueError as error:
+        hint = "Write minute, hour, day of month, month and day of week, e.g. 30 4 * * 1-5."
+        raise Failure(422, "invalid", f"{cron.expression!r} cannot be kept: {error}.", hint) from error
 
 
 def _same(instance: Instance, spec: wire.ContainerSpec) -> None:
@@ -143,11 +170,12 @@ def _same(instance: Instance, spec: wire.ContainerSpec) -> None:
         raise Failure(409, "conflict", message, "A release never changes: deploy a new one.")
 
 
-def _waiting(candidate: Instance | None, spec: wire.ContainerSpec) -> bool:
-    if candidate is None or candidate.release != spec.release:
+def _waits(candidate: Instance, current: Instance | None, spec: wire.ContainerSpec) -> bool:
+    """Whether the candidate is this release, and is as it should be until it is promoted."""
+    if candidate.release != spec.release:
         return False
     _same(candidate, spec)
-    return candidate.running
+    return candidate.status == "created" if turns.in_turn(current, candidate) else candidate.running
 
 
 def _start_or_stop(service: Service, made: Instance) -> None:
@@ -160,14 +188,12 @@ def _start_or_stop(service: Service, made: Instance) -> None:
     _prove_or_stop(service, made)
 
 
-def _prove_or_stop(service: Service, candidate: Instance | None) -> None:
-    if candidate is None:
-        return
+def _prove_or_stop(service: Service, candidate: Instance) -> None:
     try:
         service.prove(candidate)
     except Failure:
         with contextlib.suppress(EngineAbsent):
-            service.engine.stop(candidate.full_name, STOP_SECONDS)
+            service.engine.stop(candidate.full_name, instances.STOP_SECONDS)
         raise
 
 
@@ -181,7 +207,6 @@ def _expect(instance: Instance | None, release: str, name: str, role: wire.Role)
 
 def _let_go(service: Service, old: Instance) -> None:
     """Make room: what was previous before this promotion, its last requests answered."""
-    if old.running:
-        service.drain(old)
-        service.engine.stop(old.full_name, STOP_SECONDS)
+    if not old.stopped:
+        service.end(old)
     service.engine.remove(old.full_name)

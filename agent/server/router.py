@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from agent import wire
 from agent.server.ports import RouterError
 from agent.server.secret_files import write_private
-from agent.server.unix_http import UnixConnection
+from agent.unix_http import UnixConnection
 
 CALL_SECONDS: Final = 5.0
 

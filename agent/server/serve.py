@@ -13,8 +13,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from agent import keys
+from agent.notify import notify, watchdog_seconds
 from agent.server import containers
-from agent.server.notify import notify, watchdog_seconds
 from agent.server.ports import Engine, EngineError, Router, RouterError
 from agent.server.secret_files import write_private
 from agent.server.settings import Settings

@@ -2,24 +2,25 @@
 
 A promotion or a rollback is a few renames and one switch of nginx, and the agent may be killed between any two. Since
 only the switch moves requests, nginx's table says which container serves, and `settle` makes the names agree with it
-before anything else happens to the service.
+before anything else happens to the service. Where nothing is routed, the names alone say how far a change came: as long
+as nobody is current, the previous one has not been replaced.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent import wire
-from agent.server import health, table
+from agent.server import health, instances, table
 from agent.server.errors import Failure
 from agent.server.ports import Engine, EngineError, Instance, Router, RouterError
 
 log = logging.getLogger("agent")
 
-STOP_SECONDS = 10
-"""Between SIGTERM and SIGKILL."""
+RUN_SECONDS = 60
+"""How long a change waits for the end of a scheduled container's run."""
 LOG_LINES = 60
 _POLL_SECONDS = 0.25
 _CRASHES = 5
@@ -57,23 +58,39 @@ class Service:
         """The containers, after a change that was cut off has been undone (or, past its switch, finished)."""
         slots = self.slots()
         if slots.current is None and slots.previous:
-            serving = self._serving()
-            heirs = [one for one in (slots.candidate, slots.previous) if one and one.release == serving]
-            return self._renamed((heirs or [slots.previous])[0], "current")
-        if slots.current and slots.candidate and not slots.previous and self._serving() == slots.candidate.release:
-            slots = self._renamed(slots.candidate, "previous")
+            return self._undone(slots.previous, slots.candidate)
         if slots.current and slots.previous and self._serving() == slots.previous.release:
             return self._switched(slots.current, slots.previous)
         return slots
 
+    def rename(self, instance: Instance, role: wire.Role) -> Instance:
+        """Give a container another role; the container as it is called then."""
+        self.engine.rename(instance, role)
+        return replace(instance, role=role)
+
     def route(self, current: Instance | None) -> bool:
-        """Send the service's hosts to this container, or nowhere; says whether that changed anything."""
-        changed = self.router.update(lambda now: table.with_current(now, self.name, current))
+        """Send the service's hosts to this container, or nowhere; says whether that changed anything.
+
+        A service without any host needs no nginx, and does not mind if it is away.
+        """
+        try:
+            changed = self.router.update(lambda now: table.with_current(now, self.name, current))
+        except RouterError:
+            if self._routed(self.slots()):
+                raise
+            return False
         if changed:
             log.info(
                 "routes switched", extra={"fields": {"service": self.name, "release": current and current.release}}
             )
         return changed
+
+    def end(self, instance: Instance) -> None:
+        """Stop a container: once its last request has ended, or within the time that it may take after SIGTERM."""
+        if instance.hosts:
+            self.drain(instance)
+        grace = instances.STOP_SECONDS if instance.hosts else instance.drain_seconds
+        self.engine.stop(instance.full_name, grace)
 
     def drain(self, instance: Instance) -> None:
         """Wait until the container answers no request any more, at most its own `drain_seconds`."""
@@ -86,15 +103,31 @@ class Service:
             quiet = 0 if busy else quiet + 1
             time.sleep(_POLL_SECONDS / 2)
 
+    def wait_run(self, instance: Instance) -> None:
+        """Wait until a scheduled container's run has ended, at most RUN_SECONDS; of another kind nothing is awaited.
+
+        Raises:
+            Failure: 409 `busy`, it is still going on.
+        """
+        longest = min(instance.cron.timeout_seconds, RUN_SECONDS) if instance.cron else 0
+        deadline = time.monotonic() + longest
+        while instance.kind == "scheduled" and (now := self._again(instance)) and not now.stopped:
+            if time.monotonic() > deadline:
+                since = now.started_at.isoformat(timespec="seconds") if now.started_at else "some time"
+                message = f"A run of {self.name} is going on since {since}."
+                raise Failure(409, "busy", message, "Try again when it has ended, or stop it first.")
+            time.sleep(_POLL_SECONDS)
+
     def prove(self, instance: Instance) -> None:
-        """Wait until the container serves, twice in a row.
+        """Wait until the container serves, twice in a row; a scheduled one has nothing to prove before its time.
 
         Raises:
             Failure: 422 `not_healthy` after the container's `start_seconds`, or once it has crashed again and again.
         """
-        deadline, proofs, seen = time.monotonic() + instance.health.start_seconds, 0, "it did not start"
+        proofs, seen = 2 if instance.kind == "scheduled" else 0, "it did not start"
+        deadline = time.monotonic() + _patience(instance)
         while proofs < 2:
-            now = next((one for one in self.engine.instances(self.name) if one.id == instance.id), None)
+            now = self._again(instance)
             if now is None:
                 raise Failure(404, "not_found", f"{instance.full_name} was removed meanwhile.", "Deploy again.")
             answered, seen = health.probe(now) if now.running else (False, _state(now))
@@ -117,8 +150,40 @@ class Service:
         except EngineError as error:
             return f"(its log could not be read: {error})"
 
+    def _again(self, instance: Instance) -> Instance | None:
+        return next((one for one in self.engine.instances(self.name) if one.id == instance.id), None)
+
+    def _routed(self, slots: Slots) -> bool:
+        return any(one.hosts for one in slots.all)
+
     def _serving(self) -> str | None:
+        """The release that nginx sends requests to; nginx is not asked about a service that has no host."""
+        if not self._routed(self.slots()):
+            return None
         return next((route.release for route in self.router.read().routes if route.container == self.name), None)
+
+    def _undone(self, previous: Instance, candidate: Instance | None) -> Slots:
+        """Nobody is current: the candidate becomes it if requests reach it already, else the previous one again."""
+        if candidate and candidate.release == self._serving():
+            return self._renamed(candidate, "current")
+        if not (previous.in_turn or (candidate and candidate.in_turn)):
+            return self._renamed(previous, "current")
+        if candidate and not candidate.stopped:
+            self.end(candidate)
+        if previous.kind != "scheduled":
+            self.engine.start(previous.full_name)
+        slots = self._renamed(previous, "current")
+        if slots.current and slots.current.hosts:
+            self._route_when_proven(slots.current)
+        return slots
+
+    def _route_when_proven(self, current: Instance) -> None:
+        try:
+            self.prove(current)
+        except Failure as failure:  # whoever starts or replaces it is told
+            log.warning("it is back, and does not serve", extra={"fields": {"reason": str(failure)}})
+        else:
+            self.route(current)
 
     def _switched(self, current: Instance, previous: Instance) -> Slots:
         """All names were changed, but not nginx: change it, or take the names back if the new one is dead by now."""
@@ -132,6 +197,11 @@ class Service:
         log.warning("a change that was cut off is put right", extra={"fields": {"container": instance.full_name}})
         self.engine.rename(instance, role)
         return self.slots()
+
+
+def _patience(instance: Instance) -> float:
+    """Seconds within which a container must be proven; a worker's time of running well is not part of its start."""
+    return instance.health.start_seconds + (instance.steady_seconds if instance.kind == "worker" else 0)
 
 
 def _state(instance: Instance) -> str:

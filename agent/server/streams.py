@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from agent.server.docker_api import Answer
+from agent.docker_api import Answer, moment
 from agent.server.ports import LogEntry
 
 T = TypeVar("T")
@@ -78,14 +78,3 @@ def _frames(chunks: Iterator[bytes]) -> Iterator[tuple[str, bytes]]:
 def _entry(stream: str, line: bytes) -> LogEntry:
     stamp, _, text = line.decode(errors="replace").rstrip("\r").partition(" ")
     return LogEntry(moment(stamp) or datetime.now(UTC), stream, text)
-
-
-def moment(stamp: str) -> datetime | None:
-    """Docker's time (nanoseconds, UTC) as ours; None for its year 1, which means never."""
-    if not stamp or stamp.startswith("0001-"):
-        return None
-    whole, _, fraction = stamp.rstrip("Z").partition(".")
-    try:
-        return datetime.fromisoformat(f"{whole}.{fraction[:6]:0<6}").replace(tzinfo=UTC)
-    except ValueError:
-        return None

@@ -13,7 +13,9 @@ _STOPPED = frozenset({"exited", "created", "dead"})
 
 
 def routes_of(instance: Instance) -> tuple[wire.Route, ...]:
-    """What nginx should know of a current container."""
+    """What nginx should know of a current container; nothing of one that has no port."""
+    if instance.port is None:
+        return ()
     return tuple(
         wire.Route(
             host=host,

@@ -40,9 +40,11 @@ from agent.wire.containers import (
     Volume,
 )
 from agent.wire.images import BuildEvent, Image, ImageMissing, ImagePull, ImageQuery, ImageSave, Pruned
+from agent.wire.inventory import Inventory
 from agent.wire.jobs import JobRun, JobRuns
 from agent.wire.leases import Lease, LeaseRequest, Leases
 from agent.wire.node import Disk, Enrol, LogLine, Logs, Node, Ping
+from agent.wire.peers import PEER_PORT, Peer, PeerList, Peers, PeerTable
 from agent.wire.routes import Route, Routes
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "HOST",
     "KEY_HEADER",
     "NAME",
+    "PEER_PORT",
     "PORT",
     "RELEASE",
     "BuildEvent",
@@ -71,6 +74,7 @@ __all__ = [
     "ImagePull",
     "ImageQuery",
     "ImageSave",
+    "Inventory",
     "JobRun",
     "JobRuns",
     "Kind",
@@ -81,6 +85,10 @@ __all__ = [
     "Logs",
     "Name",
     "Node",
+    "Peer",
+    "PeerList",
+    "PeerTable",
+    "Peers",
     "Ping",
     "Problem",
     "Promote",

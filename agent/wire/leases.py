@@ -11,7 +11,10 @@ from agent.wire.base import Reply, Request
 
 
 class LeaseRequest(Request):
-    """Asks for the lock of a service; repeated by its holder, it renews it."""
+    """Asks for the lock of a service; repeated by its holder, it renews it.
+
+    With `FENCING_HEADER` it renews the lease of that number, or fails; without, one that is over is taken anew.
+    """
 
     holder: Annotated[str, Field(pattern=r"^[^\x00-\x1f]{1,200}$")]
     """Who asks, for people: the flow run and the machine. One holder is one run."""
@@ -28,7 +31,8 @@ class Lease(Reply):
     since: datetime
     seconds_left: float
     fencing: int
-    """Grows with every new holder; each changing call carries it in `FENCING_HEADER`."""
+    """Higher than that of every lease before it, of any service of the droplet; each changing call carries it in
+    `FENCING_HEADER`."""
 
 
 class Leases(Reply):

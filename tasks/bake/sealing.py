@@ -16,7 +16,8 @@ from tasks.bake.shell import Shell, answers
 from tasks.bake.steps import Step
 
 _SERVICES: Final = (
-    "deployer-agent.service", "nginx.service", "docker.socket", "docker.service", "containerd.service",
+    "deployer-agent.service", "deployer-peers.service", "nginx.service", "docker.socket", "docker.service",
+    "containerd.service",
 )  # fmt: skip
 _IDENTITY: Final = (
     "/etc/deployer/droplet",

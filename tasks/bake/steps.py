@@ -18,8 +18,10 @@ PACKAGES: Final = (
     "apparmor",
     "ca-certificates",
     "docker.io",
+    "iproute2",
     "iptables",
     "libnginx-mod-http-lua",
+    "libnginx-mod-stream",
     "lua-cjson",
     "nginx",
     "openssl",
@@ -27,7 +29,8 @@ PACKAGES: Final = (
 )
 UNITS: Final = (
     "deployer-metadata-wall.service", "deployer-first-boot.service", "deployer-secrets.service",
-    "deployer-agent.service",
+    "deployer-peers-addresses.service", "deployer-peers.service", "deployer-agent.service",
+    "deployer-cron.service",
 )  # fmt: skip
 NGINX_LINKS: Final = ("nginx.conf", "site")
 PYTHON: Final = "/opt/deployer/bin/python"

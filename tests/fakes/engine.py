@@ -130,10 +130,13 @@ class FakeEngine:
         mute: releases that run, but refuse every connection.
         crashing: releases that end with code 1 as soon as they start.
         unstartable: releases that Docker refuses to start.
+        head_start: how long a container that starts has run already, as it says.
+        foreign: names of containers without our labels; none of ours can have such a name.
         statuses: the status that a release answers requests with, 200 unless it is here.
 
     `add_image` puts an image on the droplet; `say` lets a container write to its log; `exit` ends its process.
-    `secrets` has what each (name, release) was given. `close`, or leaving the `with` block, ends all listeners.
+    `secrets` has what each (name, release) was given, `volumes` whose each volume is, `runs` the services of the
+    extra containers in which runs overlap. `close`, or leaving the `with` block, ends all listeners.
     """
 
     def __init__(self, crashes: Crashes | None = None) -> None:
@@ -143,7 +146,11 @@ class FakeEngine:
         self.crashing: set[str] = set()
         self.unstartable: set[str] = set()
         self.statuses: dict[str, int] = {}
+        self.head_start = timedelta(0)
         self.secrets: dict[tuple[str, str], dict[str, str]] = {}
+        self.volumes: dict[str, str] = {}
+        self.runs: list[str] = []
+        self.foreign: set[str] = set()
         self.stock = Stock()
         self._claim, self._network = _claim_network()
         self._ids = count(1)
@@ -194,6 +201,16 @@ class FakeEngine:
             found = (one for one in self._found.values() if name in (None, one.name))
             return tuple(sorted(found, key=lambda one: one.full_name))
 
+    def strangers(self) -> tuple[str, ...]:
+        """Those of `foreign`."""
+        with self._call("strangers"):
+            return tuple(sorted(self.foreign))
+
+    def volume_names(self) -> tuple[str, ...]:
+        """Those of `volumes`."""
+        with self._call("volume_names"):
+            return tuple(sorted(self.volumes))
+
     def create(self, name: str, spec: wire.ContainerSpec) -> Instance:
         """A candidate that does not run yet, with the lowest free address."""
         with self._call("create"):
@@ -209,13 +226,20 @@ class FakeEngine:
                 image=spec.image,
                 status="created",
                 address=next(one for one in addresses if one not in taken),
-                port=spec.port or 0,
+                port=spec.port,
                 hosts=spec.hosts,
                 health=spec.health,
                 drain_seconds=spec.drain_seconds,
                 memory_mib=spec.memory_mib,
+                kind=spec.kind,
+                exclusive=spec.exclusive,
+                steady_seconds=spec.steady_seconds,
+                cron=spec.cron,
+                volumes=spec.volumes,
+                created_at=self._now(),
                 pinned=instances.pinned(spec),
             )
+            self.volumes.update({instances.volume_name(name, one.name): name for one in spec.volumes})
             self._found[made.id], self._logs[made.id] = made, []
             self.secrets[name, spec.release] = dict(spec.secrets)
             return made
@@ -252,6 +276,21 @@ class FakeEngine:
                 self._end(one.id, 137)
                 del self._found[one.id], self._logs[one.id]
                 self.secrets.pop((one.name, one.release), None)
+
+    def remove_runs(self, name: str) -> int:
+        """Those that `runs` names."""
+        with self._call("remove_runs"):
+            before = len(self.runs)
+            self.runs = [one for one in self.runs if one != name]
+            return before - len(self.runs)
+
+    def remove_volume(self, name: str, volume: str) -> bool:
+        """Only while no container has it."""
+        with self._call("remove_volume"):
+            users = (one for one in self._found.values() if volume in [used.name for used in one.volumes])
+            if any(one.name == name for one in users):
+                raise EngineError("remove volume: volume is in use", 409)
+            return self.volumes.pop(instances.volume_name(name, volume), None) is not None
 
     def logs(
         self, full_name: str, tail: int | None = None, since: datetime | None = None, follow: bool = False
@@ -333,7 +372,7 @@ class FakeEngine:
         return found
 
     def _free_name(self, name: str) -> None:
-        if any(one.full_name == name for one in self._found.values()):
+        if name in self.foreign or any(one.full_name == name for one in self._found.values()):
             raise EngineError(f'The container name "/{name}" is already in use.', 409)
 
     def _begin(self, one: Instance) -> None:
@@ -342,12 +381,13 @@ class FakeEngine:
         if one.release in self.unstartable:
             self._found[one.id] = replace(one, exit_code=127, error="executable file not found in $PATH")
             raise EngineError("executable file not found in $PATH", 400)
-        self._found[one.id] = replace(one, status="running", started_at=self._now(), exit_code=0, error="")
+        started = self._now() - self.head_start
+        self._found[one.id] = replace(one, status="running", started_at=started, exit_code=0, error="")
         self._logs[one.id].append(LogEntry(self._now(), "stdout", f"{one.release} starts"))
         if one.release in self.crashing:
             self._logs[one.id].append(LogEntry(self._now(), "stderr", "FATAL it cannot go on"))
             self._end(one.id, 1)
-        elif one.release not in self.mute:
+        elif one.port and one.release not in self.mute:
             status = self.statuses
             self._listeners[one.id] = Listener(
                 one.address, one.port, lambda: status.get(one.release, 200), f"{one.name} {one.release}"

@@ -12,13 +12,17 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response, StreamingResponse
 
 from agent import wire
+from agent.runs import KEPT, Runs
 from agent.server import containers, rollout
 from agent.server.context import Context
 from agent.server.errors import Failure
 from agent.server.ports import LogEntry, full_name
+from agent.server.routes.leases import Fencing
 
 Name = Annotated[str, Path(pattern=wire.NAME, max_length=128)]
 Tail = Annotated[int, Query(ge=1, le=5000)]
+Limit = Annotated[int, Query(ge=1, le=KEPT)]
+VolumeName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{0,38}$")]
 LONGEST_LINE = 16_384
 
 
@@ -51,41 +55,49 @@ def _reading(router: APIRouter, context: Context) -> None:
             pass  # with no place free, this is the last moment at which the answer can say so
         return StreamingResponse(_follow(context, target, tail, since), media_type="application/x-ndjson")
 
+    @router.get("/{name}/runs", summary="The latest runs of a scheduled container, newest first")
+    async def runs(name: Name, limit: Limit = 100) -> wire.JobRuns:
+        return wire.JobRuns(runs=await context.work.call(Runs(context.settings.state).read, name, limit))
+
 
 def _changing(router: APIRouter, context: Context) -> None:
     change = context.change
 
     @router.put("/{name}/candidate", summary="Start a release beside the current one and wait until it is healthy")
-    async def prepare(name: Name, body: wire.ContainerSpec) -> wire.Changed:
-        return await change(name, partial(rollout.prepare, spec=body))
+    async def prepare(name: Name, body: wire.ContainerSpec, fencing: Fencing = None) -> wire.Changed:
+        return await change(name, fencing, partial(rollout.prepare, spec=body))
 
     @router.post("/{name}/promote", summary="Make the candidate current and switch nginx to it")
-    async def promote(name: Name, body: wire.Promote) -> wire.Changed:
-        return await change(name, partial(rollout.promote, release=body.release))
+    async def promote(name: Name, body: wire.Promote, fencing: Fencing = None) -> wire.Changed:
+        return await change(name, fencing, partial(rollout.promote, release=body.release))
 
     @router.post("/{name}/rollback", summary="Make the previous release current again")
-    async def rollback(name: Name, body: wire.Promote) -> wire.Changed:
-        return await change(name, partial(rollout.roll_back, release=body.release))
+    async def rollback(name: Name, body: wire.Promote, fencing: Fencing = None) -> wire.Changed:
+        return await change(name, fencing, partial(rollout.roll_back, release=body.release))
 
     @router.post("/{name}/stop", summary="Stop one role once its last request has ended")
-    async def stop(name: Name, body: wire.Stop) -> wire.Changed:
-        return await change(name, partial(containers.stop, wanted=body))
+    async def stop(name: Name, body: wire.Stop, fencing: Fencing = None) -> wire.Changed:
+        return await change(name, fencing, partial(containers.stop, wanted=body))
 
     @router.post("/{name}/start", summary="Start the current container and route to it")
-    async def start(name: Name) -> wire.Changed:
-        return await change(name, containers.start)
+    async def start(name: Name, fencing: Fencing = None) -> wire.Changed:
+        return await change(name, fencing, containers.start)
 
     @router.post("/{name}/restart", summary="Restart the current container and wait until it is healthy")
-    async def restart(name: Name) -> wire.Changed:
-        return await change(name, containers.restart)
+    async def restart(name: Name, fencing: Fencing = None) -> wire.Changed:
+        return await change(name, fencing, containers.restart)
 
     @router.delete("/{name}", summary="Take the service off the droplet: routes, drain, containers, secrets")
-    async def remove(name: Name) -> wire.Changed:
-        return await change(name, containers.remove)
+    async def remove(name: Name, fencing: Fencing = None) -> wire.Changed:
+        return await change(name, fencing, partial(containers.remove, runs=Runs(context.settings.state)))
+
+    @router.delete("/{name}/volumes/{volume}", summary="Remove a named volume and its data; nothing else ever does")
+    async def remove_volume(name: Name, volume: VolumeName, fencing: Fencing = None) -> wire.Changed:
+        return await change(name, fencing, partial(containers.remove_volume, volume=volume))
 
     @router.delete("/{name}/candidate", summary="Remove the candidate")
-    async def remove_candidate(name: Name) -> wire.Changed:
-        return await change(name, containers.remove_candidate)
+    async def remove_candidate(name: Name, fencing: Fencing = None) -> wire.Changed:
+        return await change(name, fencing, containers.remove_candidate)
 
 
 def _log_of(context: Context, name: str, role: wire.Role | None) -> str:

@@ -11,7 +11,8 @@ from fastapi import APIRouter, Path, Query
 
 import agent
 from agent import wire
-from agent.server import containers, facts, health, seal
+from agent.runs import Runs
+from agent.server import containers, facts, health, jobs, seal
 from agent.server.context import Context
 from agent.server.errors import Failure
 from agent.server.ports import EngineDown, EngineError, Instance, RouterError, full_name
@@ -65,6 +66,8 @@ async def _verdicts(context: Context, found: tuple[Instance, ...], observer: str
 
 
 def _look(context: Context, instance: Instance, observer: str) -> wire.Verdict:
+    if instance.kind == "scheduled" and instance.role == "current":
+        return jobs.look(context.engine, instance, Runs(context.settings.state))
     return health.look(context.engine, instance, context.cursors, observer)
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent import wire
-from agent.server.docker_api import DockerApi
+from agent.docker_api import DockerApi
 from agent.server.engine import DockerEngine
-from agent.server.instances import Place
+from agent.server.instances import NO_NAMES, Place
 from agent.server.ports import BuildRequest, Engine, EngineError
 from agent.server.secret_files import SecretFiles
 from tests.fakes.engine import FakeEngine, tar
 
 BUSYBOX = Path("/usr/bin/busybox")
+SOCKET = Path("/var/run/docker.sock")
 SCRIPT = "echo it starts; echo on stderr >&2; exec /busybox httpd -f -p 8080 -h /"
 DOCKERFILE = f"""FROM scratch
 COPY busybox /busybox
@@ -56,11 +57,12 @@ def fake() -> Iterator[Lab]:
 
 
 @contextlib.contextmanager
-def docker(folder: Path, socket: Path = Path("/var/run/docker.sock")) -> Iterator[Lab]:
+def docker(folder: Path, socket: Path = SOCKET, peers: Mapping[str, str] = NO_NAMES) -> Iterator[Lab]:
     """The real one; all that it made is gone afterwards, and what an interrupted run left is gone before."""
     mark, api = f"agent-test-{os.getpid()}", DockerApi(socket)
     place = Place("test", f"{mark}-net", f"172.29.{os.getpid() % 250}.0/24", mark)
-    engine = DockerEngine(api, place, SecretFiles(folder / "run", folder / "state", "ab" * 32))
+    secrets = SecretFiles(folder / "run", folder / "state", "ab" * 32)
+    engine = DockerEngine(api, place, secrets, lambda service: peers)
     try:
         base = built(engine, f"{mark}:base", DOCKERFILE, busybox=BUSYBOX.read_bytes())[-1].image
         assert base is not None

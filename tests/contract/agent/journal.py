@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from agent.server.journal import JsonLines
+from agent.journal import JsonLines
 
 OURS = ("agent", "uvicorn", "asyncio", "fastapi", "starlette")
 

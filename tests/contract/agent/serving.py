@@ -61,10 +61,11 @@ class Droplet:
         return self.http(address, keys.api_key(self.settings.secret))
 
     @contextlib.contextmanager
-    def client(self) -> Iterator[AgentClient]:
-        """The controller's client."""
+    def client(self, name: str = NAME, holder: str = "the tests") -> Iterator[AgentClient]:
+        """The controller's client, with the lease of a service, which the holder keeps."""
         with self.keyed() as http:
-            yield AgentClient(http)
+            taken = AgentClient(http).take_lease(name, wire.LeaseRequest(holder=holder))
+            yield AgentClient(http, taken.fencing)
 
     def spec(self, number: int, **changes: Any) -> wire.ContainerSpec:
         """What release `number` runs here."""
@@ -73,7 +74,7 @@ class Droplet:
     def deploy(self, number: int, name: str = NAME, **changes: Any) -> wire.ContainerSpec:
         """Release `number` is current."""
         wanted = self.spec(number, **changes)
-        with self.client() as client:
+        with self.client(name) as client:
             client.prepare(name, wanted)
             client.promote(name, wire.Promote(release=wanted.release))
         return wanted

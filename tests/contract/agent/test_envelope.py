@@ -32,7 +32,14 @@ WRONG: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("GET", "/images/nobody-has:this", {}, 404, "not_found"),
     ("GET", "/images/..%2F..%2Fcontainers%2Fjson", {}, 404, "not_found"),
     ("POST", "/images/pull", {"json": {"reference": "-flag"}}, 422, "invalid"),
-    ("POST", f"/containers/{NAME}/start", {}, 404, "not_found"),
+    ("POST", f"/containers/{NAME}/start", {}, 428, "lease_required"),
+    ("POST", f"/containers/{NAME}/start", {"headers": {wire.FENCING_HEADER: "one"}}, 422, "invalid"),
+    ("POST", f"/containers/{NAME}/start", {"headers": {wire.FENCING_HEADER: "1"}}, 409, "fenced"),
+    ("PUT", f"/leases/{NAME}", {"json": {"holder": ""}}, 422, "invalid"),
+    ("PUT", f"/leases/{NAME}", {"json": {"holder": "a\nb"}}, 422, "invalid"),
+    ("PUT", f"/leases/{NAME}", {"json": {"holder": "a", "seconds": 9}}, 422, "invalid"),
+    ("PUT", "/leases/redis", {"json": {"holder": "a"}}, 422, "invalid"),
+    ("DELETE", f"/leases/{NAME}", {}, 428, "lease_required"),
     ("POST", f"/containers/{NAME}/stop", {"json": {"role": "boss"}}, 422, "invalid"),
 ]
 

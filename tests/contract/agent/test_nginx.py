@@ -13,7 +13,7 @@ from threading import Event
 import pytest
 
 from agent.server.ports import RouterError
-from agent.server.unix_http import UnixConnection
+from agent.unix_http import UnixConnection
 from tests.contract.agent import routers
 from tests.contract.agent.backends import Backend, backend
 from tests.contract.agent.nginx import Nginx

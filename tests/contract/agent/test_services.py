@@ -121,8 +121,8 @@ def test_the_same_release_with_another_specification_is_a_conflict(lab: Droplet,
 
 def test_a_host_of_another_service_is_a_conflict(lab: Droplet, client: AgentClient) -> None:
     lab.deploy(1)
-    with pytest.raises(AgentProblem) as caught:
-        client.prepare(OTHER, lab.spec(1))
+    with lab.client(OTHER) as other, pytest.raises(AgentProblem) as caught:
+        other.prepare(OTHER, lab.spec(1))
     assert code(caught) == "conflict"
     assert HOST in caught.value.problem.message
 

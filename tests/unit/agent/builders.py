@@ -29,6 +29,20 @@ def spec(number: int, image: str, **changes: Any) -> wire.ContainerSpec:
     return wire.ContainerSpec.model_validate({**facts, "health": {"start_seconds": 1}, **changes})
 
 
+NO_PORT: dict[str, Any] = {"port": None, "hosts": ()}
+CRON = wire.Cron(expression="0 4 * * *")
+VOLUME = wire.Volume(name="data", path="/data")
+KINDS: dict[str, dict[str, Any]] = {
+    "web": {},
+    "web with a volume": {"volumes": (VOLUME,)},
+    "tcp": {"kind": "tcp", "hosts": ()},
+    "worker": {"kind": "worker", **NO_PORT},
+    "exclusive worker": {"kind": "worker", "exclusive": True, **NO_PORT},
+    "scheduled": {"kind": "scheduled", "cron": CRON, **NO_PORT},
+}
+"""What sets each kind of service apart in its specification."""
+
+
 def settings(folder: Path, **changes: Any) -> Settings:
     """An enrolled droplet whose files are in `folder`, on a free port."""
     facts: dict[str, Any] = {

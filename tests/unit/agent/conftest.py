@@ -14,4 +14,5 @@ def quick() -> Iterator[None]:
     """Waits poll a thousand times a second."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(slots, "_POLL_SECONDS", 0.001)
+        patch.setattr(slots, "RUN_SECONDS", 0.005)
         yield

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import timedelta
 
 from agent import wire
 from agent.server import containers, rollout
@@ -14,7 +15,7 @@ from agent.server.errors import Failure
 from agent.server.slots import Service
 from tests.fakes.engine import FakeEngine
 from tests.fakes.router import Crashes, FakeRouter, Killed
-from tests.unit.agent.builders import HOST, NAME, release, spec
+from tests.unit.agent.builders import HOST, KINDS, NAME, release, spec
 
 BAD = release(3)
 """This release never starts."""
@@ -35,14 +36,24 @@ class Change:
         return f"{self.verb} {self.number}"
 
 
-class Scene:
-    """An engine, a router, and a service; `broken` has every rule that was broken at any moment."""
+Shapes = tuple[str, ...]
+"""The kinds that the releases of a service have, in turn: release 1 the first one, release 2 the second, and so on."""
 
-    def __init__(self) -> None:
+
+class Scene:
+    """An engine, a router, and a service; `broken` has every rule that was broken at any moment.
+
+    Args:
+        kinds: what kind of service each release is.
+    """
+
+    def __init__(self, kinds: Shapes = ("web",)) -> None:
+        self.kinds = kinds
         self.crashes = Crashes()
         self.engine, self.router = FakeEngine(self.crashes), FakeRouter(self.crashes)
         self.image = self.engine.add_image(b"app").id
         self.engine.crashing.add(BAD)
+        self.engine.head_start = timedelta(minutes=1)
         self.broken: list[str] = []
         self.may_stop_serving = False
         self._served = False
@@ -58,9 +69,13 @@ class Scene:
         self.may_stop_serving = change.verb in {"stop", "remove"}
         service = Service(self.engine, self.router, NAME)
         try:
-            return "changed" if CALLS[change.verb](service, change, self.image) else "same"
+            return "changed" if CALLS[change.verb](service, change, self.spec(change.number)) else "same"
         except Failure as failure:
             return failure.problem.code
+
+    def spec(self, number: int) -> wire.ContainerSpec:
+        """What a release runs."""
+        return spec(number, self.image, **KINDS[self.kinds[number % len(self.kinds)]])
 
     def run_and_die(self, change: Change, at: int, *, done: bool) -> bool:
         """The same, but the agent dies at its `at`th call; whether it came that far."""
@@ -104,6 +119,11 @@ class Scene:
         return next((route.release for route in self.router.table.routes if route.host == HOST), None)
 
     @property
+    def alive(self) -> tuple[str, ...]:
+        """The releases that run."""
+        return tuple(one.release for one in self.engine._found.values() if one.running)
+
+    @property
     def state(self) -> tuple[dict[str, tuple[str, str]], str | None]:
         """Roles with releases and whether they run, and who serves."""
         return {one.role: (one.release, one.status) for one in self.engine.instances()}, self.serving
@@ -119,9 +139,13 @@ class Scene:
                 self.broken.append(f"{route.release} is routed, and is not here")
             elif not _answers(route):
                 self.broken.append(f"{route.release} is routed, and does not answer")
-        if self._served and not routes and not self.may_stop_serving:
+        rolling = not any(one.in_turn for one in found)
+        if self._served and not routes and rolling and not self.may_stop_serving:
             self.broken.append("nobody serves any more")
         self._served = bool(routes)
+        running = [one for one in found if one.running]
+        if len(running) > 1 and any(one.stops_first for one in running):
+            self.broken.append(f"{[one.full_name for one in running]} run at the same time")
 
 
 def _answers(route: wire.Route) -> bool:
@@ -132,8 +156,8 @@ def _answers(route: wire.Route) -> bool:
         return False
 
 
-CALLS: dict[str, Callable[[Service, Change, str], bool]] = {
-    "prepare": lambda service, change, image: rollout.prepare(service, spec(change.number, image)),
+CALLS: dict[str, Callable[[Service, Change, wire.ContainerSpec], bool]] = {
+    "prepare": lambda service, _, wanted: rollout.prepare(service, wanted),
     "promote": lambda service, change, _: rollout.promote(service, release(change.number)),
     "rollback": lambda service, change, _: rollout.roll_back(service, release(change.number)),
     "stop": lambda service, *_: containers.stop(service, wire.Stop()),

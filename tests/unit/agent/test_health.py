@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,9 @@ from hypothesis import strategies as st
 from agent import wire
 from agent.server import health
 from agent.server.health import Cursors, Observation, judge
+from agent.server.ports import Instance
+from tests.fakes.engine import FakeEngine
+from tests.unit.agent.builders import KINDS, NAME, spec
 
 AT = datetime(2026, 11, 24, 1, 2, 3, tzinfo=UTC)
 STATUSES = ["created", "running", "restarting", "exited", "paused", "dead"]
@@ -48,6 +53,28 @@ def test_what_was_seen_gives_this_verdict_and_this_reason(seen: Observation, ver
 def test_the_evidence_has_what_there_was_and_nothing_empty() -> None:
     seen = Observation(AT, answered=True, answer="it answers", errors=1, sample="ERROR no", note="")
     assert judge(seen).evidence == {"probe": "it answers", "log": "ERROR no"}
+
+
+def worker(ran: timedelta, **changes: Any) -> Instance:
+    """A worker that has run for so long."""
+    with FakeEngine() as engine:
+        made = engine.create(NAME, spec(1, engine.add_image(b"app").id, steady_seconds=5, **KINDS["worker"]))
+    return replace(made, **{"status": "running", "started_at": AT - ran, **changes})
+
+
+@pytest.mark.parametrize(
+    ("instance", "steady", "seen"),
+    [
+        (worker(timedelta(seconds=60)), True, "it has run for more than 5 s"),
+        (worker(timedelta(seconds=60), restarts=2), True, "it has run for more than 5 s, after 2 restart(s)"),
+        (worker(timedelta(0)), False, "it has run for 0.0 s only; 5 s are wanted"),
+        (worker(timedelta(0), restarts=9), False, "it has run for 0.0 s only, after 9 restart(s); 5 s are wanted"),
+        (worker(timedelta(hours=1), status="restarting"), False, "it has run for 0.0 s only; 5 s are wanted"),
+        (worker(timedelta(hours=-1)), True, "it runs; the clock was set back since it started"),
+    ],
+)
+def test_a_worker_is_proven_by_having_run_for_a_while(instance: Instance, steady: bool, seen: str) -> None:
+    assert health.probe(instance, AT) == (steady, seen)
 
 
 @given(

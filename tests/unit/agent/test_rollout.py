@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from agent.server import containers
 from tests.fakes.router import Killed
 from tests.unit.agent.builders import NAME, release
-from tests.unit.agent.histories import EFFECTS, Change, Scene
+from tests.unit.agent.histories import EFFECTS, Change, Scene, Shapes
 
 QUICK = settings(max_examples=40, deadline=None)
 THOROUGH = settings(max_examples=80, deadline=None)
@@ -20,6 +21,18 @@ HOW_FAR = 16
 """More calls than a promotion or a rollback makes."""
 ONE = (Change("prepare", 1), Change("promote", 1))
 TWO = (*ONE, Change("prepare", 2), Change("promote", 2))
+SHAPES: list[Shapes] = [
+    ("web",),
+    ("web with a volume",),
+    ("tcp",),
+    ("worker",),
+    ("exclusive worker",),
+    ("scheduled",),
+    ("worker", "exclusive worker"),
+    ("web", "web with a volume"),
+    ("web", "tcp", "worker"),
+    ("scheduled", "worker"),
+]
 PASTS = [(), ONE, (*ONE, Change("prepare", 4)), TWO, (*TWO, Change("prepare", 4)), (*TWO, Change("retire"))]
 
 
@@ -33,6 +46,11 @@ def scene() -> Iterator[Scene]:
 def deployed(scene: Scene, *numbers: int) -> None:
     for number in numbers:
         assert [scene.run(Change(verb, number)) for verb in ("prepare", "promote")] == ["changed", "changed"]
+
+
+def shaped(draw: st.DataObject) -> Shapes:
+    """Half of all services are what most services are."""
+    return draw.draw(st.sampled_from([SHAPES[0]] * len(SHAPES) + SHAPES), label="kinds")
 
 
 def lived(draw: st.DataObject, *scenes: Scene, longest: int = 4) -> None:
@@ -63,7 +81,7 @@ def cut(draw: st.DataObject, scene: Scene, twin: Scene) -> Change:
 @QUICK
 @given(st.data())
 def test_whatever_is_asked_the_routed_container_serves_and_no_role_is_held_twice(data: st.DataObject) -> None:
-    with closing(Scene()) as scene:
+    with closing(Scene(shaped(data))) as scene:
         lived(data, scene, longest=8)
         assert scene.broken == []
 
@@ -71,7 +89,7 @@ def test_whatever_is_asked_the_routed_container_serves_and_no_role_is_held_twice
 @QUICK
 @given(st.data())
 def test_whatever_is_asked_a_second_time_changes_nothing(data: st.DataObject) -> None:
-    with closing(Scene()) as scene:
+    with closing(Scene(shaped(data))) as scene:
         lived(data, scene)
         change = data.draw(st.sampled_from([one for one in scene.sensible() if one.verb != "restart"]))
         first = scene.run(change)
@@ -84,25 +102,29 @@ def test_whatever_is_asked_a_second_time_changes_nothing(data: st.DataObject) ->
 @THOROUGH
 @given(st.data())
 def test_after_a_kill_anywhere_the_repeated_call_ends_as_if_nothing_had_happened(data: st.DataObject) -> None:
-    with closing(Scene()) as scene, closing(Scene()) as twin:
+    kinds = shaped(data)
+    with closing(Scene(kinds)) as scene, closing(Scene(kinds)) as twin:
         lived(data, scene, twin)
-        routed = scene.serving is not None
+        went = scene.serving is not None or bool(scene.alive)
         change = cut(data, scene, twin)
         if data.draw(st.booleans(), label="reconciled"):
             containers.reconcile(scene.engine, scene.router)
         scene.settle()
         assert "current" in scene.roles or scene.roles.keys() <= {"candidate"}
+        if went and change.verb not in {"stop", "remove", "remove_candidate"} and "scheduled" not in kinds:
+            assert scene.alive
         scene.run(change)
         assert scene.broken == []
         assert scene.serving == twin.serving
-        if routed:  # without a route, nothing says which of two containers was current
+        if went:  # of a service that was stopped nothing says which of two containers was current
             assert scene.state == twin.state
 
 
 @THOROUGH
 @given(st.data())
 def test_after_a_kill_anywhere_another_call_is_as_safe_as_ever(data: st.DataObject) -> None:
-    with closing(Scene()) as scene, closing(Scene()) as twin:
+    kinds = shaped(data)
+    with closing(Scene(kinds)) as scene, closing(Scene(kinds)) as twin:
         lived(data, scene, twin)
         cut(data, scene, twin)
         for _ in range(data.draw(st.integers(1, 4))):
@@ -170,6 +192,156 @@ def test_a_release_that_never_starts_changes_nothing_that_serves(scene: Scene) -
     assert scene.run(Change("prepare", 3)) == "not_healthy"
     assert scene.run(Change("promote", 3)) == "not_healthy"
     assert (scene.serving, scene.roles) == (release(1), {"current": release(1), "candidate": release(3)})
+
+
+STOPS_FIRST = ["web with a volume", "tcp", "exclusive worker"]
+
+
+@pytest.fixture(params=STOPS_FIRST)
+def exclusive(request: pytest.FixtureRequest) -> Iterator[Scene]:
+    """A service of which no two containers may run at the same time; the third release never starts."""
+    made = Scene((request.param,))
+    yield made
+    made.close()
+
+
+def running(scene: Scene) -> dict[str, str]:
+    return {one.role: one.release for one in scene.engine.instances() if one.running}
+
+
+def test_where_two_may_not_run_a_candidate_is_only_made_and_takes_over_in_its_promotion(exclusive: Scene) -> None:
+    deployed(exclusive, 1)
+    assert exclusive.run(Change("prepare", 2)) == "changed"
+    assert running(exclusive) == {"current": release(1)}
+    assert exclusive.run(Change("prepare", 2)) == "same"
+    assert exclusive.run(Change("promote", 2)) == "changed"
+    assert running(exclusive) == {"current": release(2)}
+    assert exclusive.roles == {"current": release(2), "previous": release(1)}
+    assert exclusive.broken == []
+
+
+def test_where_two_may_not_run_a_candidate_that_fails_gives_the_old_one_its_place_back(exclusive: Scene) -> None:
+    deployed(exclusive, 1)
+    serving = exclusive.serving
+    exclusive.run(Change("prepare", 3))
+    assert exclusive.run(Change("promote", 3)) == "not_healthy"
+    assert (running(exclusive), exclusive.serving) == ({"current": release(1)}, serving)
+    assert exclusive.roles == {"current": release(1), "candidate": release(3)}
+    assert exclusive.broken == []
+
+
+def test_where_two_may_not_run_a_rollback_that_fails_leaves_both_as_they_were(exclusive: Scene) -> None:
+    deployed(exclusive, 1, 2)
+    serving = exclusive.serving
+    exclusive.engine.unstartable.add(release(1))
+    assert exclusive.run(Change("rollback", 1)) == "not_healthy"
+    assert (running(exclusive), exclusive.serving) == ({"current": release(2)}, serving)
+    assert exclusive.roles == {"current": release(2), "previous": release(1)}
+    assert exclusive.broken == []
+
+
+@pytest.mark.parametrize("done", [False, True])
+@pytest.mark.parametrize("at", range(1, 2 * HOW_FAR))
+@pytest.mark.parametrize("verb", ["promote", "rollback"])
+def test_where_two_may_not_run_a_kill_at_any_call_leaves_one_that_runs(
+    exclusive: Scene, verb: str, at: int, done: bool
+) -> None:
+    deployed(exclusive, 2, 1) if verb == "rollback" else deployed(exclusive, 1)
+    exclusive.run(Change("prepare", 2)) if verb == "promote" else None
+    exclusive.run_and_die(Change(verb, 2), at, done=done)
+    containers.reconcile(exclusive.engine, exclusive.router)
+    assert list(running(exclusive)) == ["current"]
+    assert exclusive.run(Change(verb, 2)) in {"changed", "same"}
+    assert running(exclusive) == {"current": release(2)}
+    assert exclusive.roles == {"current": release(2), "previous": release(1)}
+    assert exclusive.broken == []
+
+
+@pytest.mark.parametrize("again", range(1, HOW_FAR))
+@pytest.mark.parametrize("at", ["engine.stop", "engine.start", "router.update"])
+def test_where_two_may_not_run_a_second_kill_while_the_first_is_put_right_leaves_one_that_runs(
+    exclusive: Scene, at: str, again: int
+) -> None:
+    deployed(exclusive, 1)
+    exclusive.run(Change("prepare", 2))
+    exclusive.crashes.after(at)
+    with contextlib.suppress(Killed):
+        exclusive.run(Change("promote", 2))
+    exclusive.crashes.disarm()
+    exclusive.crashes.at(again, done=True)
+    with contextlib.suppress(Killed):
+        containers.reconcile(exclusive.engine, exclusive.router)
+    exclusive.crashes.disarm()
+    containers.reconcile(exclusive.engine, exclusive.router)
+    assert list(running(exclusive)) == ["current"]
+    assert exclusive.broken == []
+
+
+def test_where_two_may_not_run_a_service_that_was_stopped_on_purpose_stays_stopped_beside_a_candidate(
+    exclusive: Scene,
+) -> None:
+    deployed(exclusive, 1)
+    exclusive.run(Change("stop"))
+    exclusive.run(Change("prepare", 2))
+    containers.reconcile(exclusive.engine, exclusive.router)
+    assert running(exclusive) == {}
+    assert exclusive.run(Change("prepare", 3)) == "changed"
+    assert exclusive.run(Change("promote", 3)) == "not_healthy"
+    assert running(exclusive) == {}
+
+
+@pytest.fixture
+def job() -> Iterator[Scene]:
+    """A scheduled service; only cron, or somebody by hand, starts it."""
+    made = Scene(("scheduled",))
+    yield made
+    made.close()
+
+
+def test_a_scheduled_release_is_made_and_takes_over_without_being_started(job: Scene) -> None:
+    deployed(job, 1, 3)
+    assert job.roles == {"current": release(3), "previous": release(1)}
+    assert job.run(Change("promote", 3)) == "same"
+    assert job.alive == ()
+
+
+def test_a_scheduled_release_does_not_take_over_while_a_run_is_going_on(job: Scene) -> None:
+    deployed(job, 1)
+    job.run(Change("prepare", 2))
+    job.engine.start(NAME)
+    assert job.run(Change("promote", 2)) == "busy"
+    assert job.roles == {"current": release(1), "candidate": release(2)}
+    assert job.alive == (release(1),)
+    job.engine.exit(NAME, 0)
+    assert job.run(Change("promote", 2)) == "changed"
+
+
+def test_a_run_is_started_by_hand_ended_by_a_stop_and_never_repeated_by_a_restart(job: Scene) -> None:
+    deployed(job, 1)
+    assert [job.run(Change("start")) for _ in range(2)] == ["changed", "same"]
+    assert running(job) == {"current": release(1)}
+    assert [job.run(Change("restart")) for _ in range(2)] == ["changed", "same"]
+    assert running(job) == {}
+    job.run(Change("start"))
+    assert [job.run(Change("stop")) for _ in range(2)] == ["changed", "same"]
+    assert running(job) == {}
+
+
+@pytest.mark.parametrize("kind", ["tcp", "worker", "exclusive worker", "scheduled"])
+def test_a_service_without_a_host_needs_no_nginx(kind: str) -> None:
+    with closing(Scene((kind,))) as scene:
+        scene.router.down = True
+        deployed(scene, 1, 2)
+        assert [scene.run(Change(verb, 1)) for verb in ("rollback", "remove")] == ["changed", "changed"]
+        assert scene.engine.instances() == ()
+
+
+def test_a_worker_that_may_run_beside_its_successor_does_until_it_is_retired() -> None:
+    with closing(Scene(("worker",))) as scene:
+        deployed(scene, 1, 2)
+        assert running(scene) == {"current": release(2), "previous": release(1)}
+        scene.run(Change("retire"))
+        assert running(scene) == {"current": release(2)}
 
 
 def test_the_agents_start_gives_a_droplet_that_rebooted_its_routes_and_its_containers_back(scene: Scene) -> None:

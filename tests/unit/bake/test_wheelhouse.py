@@ -62,7 +62,7 @@ def test_the_agents_wheel_holds_the_agent_alone(members: dict[str, bytes]) -> No
     wheel = next(content for name, content in members.items() if name.startswith("wheels/deployer_agent-"))
     names = zipfile.ZipFile(io.BytesIO(wheel)).namelist()
     assert {name.split("/")[0] for name in names} == {"agent", f"deployer_agent-{agent.__version__}.dist-info"}
-    assert "agent/wire.py" in names
+    assert "agent/wire/base.py" in names
     assert not [name for name in names if "packaging" in name or "__pycache__" in name]
 
 

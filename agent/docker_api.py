@@ -11,18 +11,34 @@ import http.client
 import json
 import socket
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final
 from urllib.parse import urlencode
 
-from agent.server.ports import EngineAbsent, EngineDown, EngineError
-from agent.server.unix_http import UnixConnection
+from agent.unix_http import UnixConnection
 
 VERSION: Final = "v1.41"
 CALL_SECONDS: Final = 30.0
 CHUNK_BYTES: Final = 1 << 18
 
 Parameters = dict[str, str | int]
+
+
+class EngineError(Exception):
+    """Docker refused a call; the message is Docker's own. `status` is its HTTP status (0: the call was malformed)."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class EngineAbsent(EngineError):
+    """What the call names is not there."""
+
+
+class EngineDown(EngineError):
+    """Docker did not answer in time, or at all: nothing is known about its containers."""
 
 
 class Answer:
@@ -108,6 +124,17 @@ class DockerApi:
         if response.status >= 400:
             raise _error(response.status, b"".join(answer.chunks()))
         return answer
+
+
+def moment(stamp: str) -> datetime | None:
+    """Docker's time (nanoseconds, UTC) as ours; None for its year 1, which means never."""
+    if not stamp or stamp.startswith("0001-"):
+        return None
+    whole, _, fraction = stamp.rstrip("Z").partition(".")
+    try:
+        return datetime.fromisoformat(f"{whole}.{fraction[:6]:0<6}").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _error(status: int, content: bytes) -> EngineError:
