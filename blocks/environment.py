@@ -71,6 +71,19 @@ class Environment(Block):
         max_length=50,
     )
 
+    approval: bool = Field(
+        default=False,
+        title="Ask for approval",
+        description="On: a deploy shows its plan and waits until a person approves it in the run's page.",
+    )
+    approval_minutes: int = Field(
+        default=60,
+        title="Time to approve (min)",
+        description="How long a deploy waits for an answer before it ends without having changed anything.",
+        ge=1,
+        le=1440,
+    )
+
     def spec(self, snapshot: Snapshot | None = None) -> EnvironmentSpec:
         """The environment as plans know it; `snapshot` takes the place of the default one.
 

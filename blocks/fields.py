@@ -1,27 +1,30 @@
 """What the blocks' fields have in common: checks whose messages say what to write, and how the forms show them.
 
 The forms read JSON schema, and the default UI knows less of it than JSON schema has: a Union makes tabs as `anyOf`
-only (so without a discriminator), and an optional text would be two tabs. Both are dealt with here.
+only (so without a discriminator), and an optional text would be two tabs. Both are dealt with here. What a form sends
+of a tab has no `kind`, so that the members of a Union must differ in the fields that they cannot do without.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from prefect.settings import get_current_settings
-from pydantic import AfterValidator, BeforeValidator, SecretStr, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, SecretStr, WithJsonSchema
 from pydantic.config import JsonDict
 
 from fleet import checks
 from fleet.errors import InvalidInput
 
+T = TypeVar("T")
 
-def checked(check: Callable[[str], None]) -> AfterValidator:
+
+def checked(check: Callable[[T], None]) -> AfterValidator:
     """Makes a field's validator of a check of `fleet.checks`; its message stays."""
 
-    def validate(value: str) -> str:
+    def validate(value: T) -> T:
         try:
             check(value)
         except InvalidInput as error:
@@ -72,6 +75,26 @@ Reference = Annotated[str, checked(checks.check_reference), _text(checks.REFEREN
 """The name of an image in a registry."""
 Token = Annotated[SecretStr, AfterValidator(_not_masked)]
 """A token; what a form shows in its place is refused, so that no form can store that."""
+OptionalToken = Annotated[SecretStr, AfterValidator(lambda value: _not_masked(value) if value else value)]
+"""A token that may be empty."""
+ArchiveFile = Annotated[str, checked(checks.check_archive), _text(checks.ARCHIVE)]
+"""The absolute path of an archive on the worker's machine."""
+Subfolder = Annotated[str, checked(checks.check_subfolder), _text(checks.DOCKERFILE, empty=True)]
+"""A folder inside; empty means all of it."""
+GitUrl = Annotated[str, checked(checks.check_git_url), _text(checks.GIT_URL)]
+"""Where a repository is."""
+GitUser = Annotated[str, checked(checks.check_git_user), _text(checks.GIT_USER)]
+"""Whom a git server asks for."""
+Revision = Annotated[str, checked(checks.check_revision), _text(checks.REVISION)]
+"""A full commit hash, or a tag."""
+CronLine = Annotated[str, checked(checks.check_cron), _text(checks.CRON)]
+"""Five fields, as Debian's cron reads them."""
+TimeZone = Annotated[str, checked(checks.check_zone), _text("[A-Za-z0-9_+/-]{1,64}")]
+"""The name of a time zone."""
+MountPath = Annotated[str, checked(checks.check_mount), _text(checks.MOUNT)]
+"""Where a volume is inside a container."""
+Command = Annotated[list[str], checked(checks.check_command)]
+"""The words of a command."""
 PemFile = Annotated[Path | None, BeforeValidator(_empty_is_none), WithJsonSchema({"type": "string", "format": "path"})]
 """A file on the worker's machine; empty means none."""
 
@@ -81,6 +104,31 @@ def without_kind(schema: JsonDict) -> None:
     properties = schema.get("properties")
     if isinstance(properties, dict):
         properties.pop("kind", None)
+
+
+def choose(*members: type[BaseModel]) -> BeforeValidator:
+    """Finds the member of a Union that is meant, so that only its own complaints are shown.
+
+    That of the `kind`; where a form leaves it out, the one whose fields fit best.
+    """
+
+    def validate(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        kinds = {member.model_fields["kind"].default: member for member in members}
+        if "kind" not in value:
+            return max(members, key=lambda member: _fit(member, value)).model_validate(value)
+        if value["kind"] not in kinds:
+            raise ValueError(f"{value['kind']!r} is not a kind. Give one of: {', '.join(kinds)}.")
+        return kinds[value["kind"]].model_validate(value)
+
+    return BeforeValidator(validate)
+
+
+def _fit(member: type[BaseModel], value: Mapping[str, Any]) -> tuple[int, int]:
+    """How well fields fit a model: unknown ones count against it first, then missing ones."""
+    required = {name for name, field in member.model_fields.items() if field.is_required()}
+    return -len(set(value) - set(member.model_fields)), -len(required - set(value))
 
 
 def logo() -> Any:

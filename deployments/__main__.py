@@ -1,7 +1,8 @@
-"""`python -m deployments up | apply | status | down`: the embedded controller, from settings.
+"""`python -m deployments up | apply | status | down | import-compose`: the embedded controller, from settings.
 
 `up` starts the Prefect server and the worker and registers everything; `apply` only registers, on whatever server
-the settings name; `down` ends what `up` started. All of them may be repeated.
+the settings name; `down` ends what `up` started; `import-compose` makes `Service` blocks of a Compose file. All of
+them may be repeated.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import asyncio
 import os
 import sys
+from pathlib import Path
 
 from pydantic import ValidationError
 from rich.console import Console
@@ -23,18 +25,39 @@ console = Console(highlight=False)
 
 def main() -> int:
     """Carries out one command; the exit status is 0 when it did."""
-    parser = argparse.ArgumentParser(prog="python -m deployments", description=__doc__)
-    parser.add_argument("command", choices=["up", "apply", "status", "down"])
-    command = parser.parse_args().command
+    arguments = parser().parse_args()
     try:
         settings = load()
         os.environ.update(server.environment(settings))
-        return {"up": up, "apply": apply, "status": status, "down": down}[command](settings)
+        if arguments.command == "import-compose":
+            return import_compose(settings, arguments)
+        return {"up": up, "apply": apply, "status": status, "down": down}[arguments.command](settings)
     except ValidationError as error:
         console.print(f"A setting in .env or the environment cannot be used:\n{error}", markup=False)
     except ProcessFailed as error:
-        console.print(str(error), markup=False)
+        console.print(str(error), markup=False, soft_wrap=True)
     return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """What can be said on the command line."""
+    made = argparse.ArgumentParser(prog="python -m deployments", description=__doc__)
+    commands = made.add_subparsers(dest="command", required=True)
+    for name in ("up", "apply", "status", "down"):
+        commands.add_parser(name)
+    compose = commands.add_parser("import-compose", help="make Service blocks of a Compose file")
+    compose.add_argument("file", type=Path)
+    compose.add_argument("--environment", help="block of the environment; without it, the settings' own")
+    compose.add_argument("--domain", action="append", default=[], type=_domain, metavar="SERVICE=DOMAIN")
+    compose.add_argument("--dry-run", action="store_true", help="say what would be made, and save nothing")
+    return made
+
+
+def _domain(text: str) -> tuple[str, str]:
+    service, equals, domain = text.partition("=")
+    if not (service and equals and domain):
+        raise argparse.ArgumentTypeError(f"{text!r} is not SERVICE=DOMAIN")
+    return service, domain
 
 
 def up(settings: Settings) -> int:
@@ -74,6 +97,27 @@ def down(settings: Settings) -> int:
     with console.status("Stopping worker and server ..."):
         ended = server.stop(settings)
     console.print(f"Stopped: {', '.join(ended) or 'nothing ran'}")
+    return 0
+
+
+def import_compose(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Blocks for the services of a Compose file; saves all of them or none."""
+    from deployments.compose import saving  # Prefect reads its settings when it is imported
+    from fleet.errors import InvalidInput
+
+    environment = arguments.environment or f"{settings.project}-{settings.environment}"
+    try:
+        imported = saving.open_file(arguments.file, dict(arguments.domain))
+        for line in (*imported.lines(), *imported.notes):
+            console.print(f"  {line}", markup=False, soft_wrap=True)
+        if arguments.dry_run:
+            console.print(f"Nothing was saved. Without --dry-run they become services of {environment}.")
+            return 0
+        for line in saving.save(imported, environment):
+            console.print(f"[green]✓[/] {line}")
+    except InvalidInput as error:
+        console.print(str(error), markup=False, soft_wrap=True)
+        return 1
     return 0
 
 

@@ -6,6 +6,7 @@ Every check raises `InvalidInput` with a sentence that says what to write instea
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from ipaddress import ip_network
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -24,6 +25,17 @@ DOCKERFILE = rf"({_COMPONENT}/)*{_COMPONENT}"
 CRON = r"[0-9*,/A-Za-z-]+( [0-9*,/A-Za-z-]+){4}"
 MOUNT = r"/[A-Za-z0-9._-][A-Za-z0-9._/-]{0,254}"
 REFERENCE = r"[a-z0-9][A-Za-z0-9._:/@-]{0,254}"
+ARCHIVE = r"/[^\x00]*\.(tar|tar\.gz|tgz|zip)"
+SUBFOLDER = rf"({DOCKERFILE})?"
+_HOST = r"[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?"
+GIT_URL = rf"(https://{_HOST}|ssh://([A-Za-z0-9_][A-Za-z0-9._-]*@)?{_HOST}|file://)/[^\s?#]{{1,500}}"
+COMMIT = r"[0-9a-f]{40}([0-9a-f]{24})?"
+_TAG = r"[A-Za-z0-9_]([A-Za-z0-9._/+-]{0,198}[A-Za-z0-9_+-])?"
+REVISION = _TAG
+"""Commits look like tags, so this is the pattern of both."""
+GIT_USER = r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,99}"
+WORDS_LIMIT = 100
+"""Words of a command."""
 LABEL_LIMIT = 63
 """A droplet's name is its host name and its certificate's name: one label of a domain name."""
 SUFFIX = 7
@@ -105,6 +117,48 @@ def check_reference(value: str) -> None:
         )
 
 
+def check_archive(value: str) -> None:
+    """Whether this is the absolute path of an archive; whether it is there is looked at where the worker runs."""
+    if not re.fullmatch(ARCHIVE, value):
+        raise InvalidInput(
+            f"{value!r} is not the absolute path of an archive.",
+            hint="Give the whole path of a .tar, .tar.gz, .tgz or .zip file, e.g. /srv/shop.tar.gz.",
+        )
+
+
+def check_subfolder(value: str) -> None:
+    """Whether this is empty, or the path of a folder that stays inside."""
+    if len(value) > 255 or not re.fullmatch(SUBFOLDER, value):
+        raise InvalidInput(
+            f"{value!r} is not the path of a folder inside.",
+            hint="Give it without a slash at either end, e.g. web/app.",
+        )
+
+
+def check_git_url(value: str) -> None:
+    """Whether a repository can be fetched from here; a password has no place in it."""
+    if not re.fullmatch(GIT_URL, value):
+        raise InvalidInput(
+            f"{re.sub('//[^/]*@', '//…@', value)!r} is not the address of a git repository.",
+            hint="Begin with https://, ssh:// or file://, without a password, e.g. https://github.com/acme/shop.git.",
+        )
+
+
+def check_revision(value: str) -> None:
+    """Whether this is a full commit hash or the name of a tag."""
+    inner = re.search(r"\.\.|//|/\.|\./|\.lock(/|$)", value)
+    if inner or not re.fullmatch(REVISION, value):
+        raise InvalidInput(
+            f"{value!r} is neither a commit nor a tag.", hint="Give a full commit hash, or a tag, e.g. v1.4.2."
+        )
+
+
+def check_git_user(value: str) -> None:
+    """Whether a git server may be told this name."""
+    if not re.fullmatch(GIT_USER, value):
+        raise InvalidInput(f"{value!r} is no user's name.", hint="Where only the token counts, leave it at git.")
+
+
 def check_network(value: str) -> None:
     """Whether this is an address or a network."""
     try:
@@ -138,7 +192,7 @@ def check_https(value: str) -> None:
 def check_cron(value: str) -> None:
     """Whether this is a cron line of five fields that comes due at all; its words are those of Debian's cron."""
     try:
-        if not re.fullmatch(CRON, value):
+        if len(value) > 256 or not re.fullmatch(CRON, value):
             raise CronSimError("it has not five fields")
         next(CronSim(value, datetime(2026, 1, 1, tzinfo=UTC)))
     except (CronSimError, StopIteration) as error:
@@ -158,7 +212,19 @@ def check_zone(value: str) -> None:
 
 def check_mount(value: str) -> None:
     """Whether a volume may be mounted here inside a container."""
-    if not re.fullmatch(MOUNT, value) or ".." in value.split("/"):
+    parts = value.split("/")
+    if not re.fullmatch(MOUNT, value) or ".." in parts or parts[1:3] == ["run", "secrets"]:
         raise InvalidInput(
             f"{value!r} is not where a volume can be.", hint="Give an absolute path, e.g. /var/lib/data."
         )
+
+
+def check_command(words: Sequence[str]) -> None:
+    """Whether these words can be run instead of an image's own command."""
+    if len(words) > WORDS_LIMIT or any("\0" in word or len(word) > 4096 for word in words):
+        raise InvalidInput(
+            "The command is too long, or holds a character that no program can be given.",
+            hint=f"Give at most {WORDS_LIMIT} words of at most 4096 characters each.",
+        )
+    if words and not words[0].strip():
+        raise InvalidInput("The command begins with an empty word.", hint="Begin with the program, e.g. python3.")

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from fleet import checks
 from fleet.errors import InvalidInput, PermanentError
 from fleet.spec import EnvironmentSpec
 
@@ -18,6 +20,10 @@ BAKE_TAG = "deployer-bake"
 """Droplets that are being made into a snapshot; never part of an environment."""
 RELEASE = re.compile(r"([0-9]{8}t[0-9]{6})-([0-9a-f]{6})")
 CONTAINER = re.compile(r"([0-9a-f]{6})_([a-z][a-z0-9-]{0,38})_([a-z][a-z0-9-]{0,38})_([a-z][a-z0-9-]{0,38})")
+TOMBSTONE = f"{TAG}-tombstone"
+"""A droplet that did not answer when something was taken off it: what is still to go there, as a tag."""
+EVERYTHING = "_all"
+"""In a tombstone: all services of the environment; no service can be called that."""
 COMMENT_LIMIT = 100
 """Characters that Cloudflare's free plan allows in a comment."""
 _INTENT = "op:"
@@ -32,6 +38,18 @@ class ContainerName:
     project: str
     environment: str
     service: str
+
+
+@dataclass(frozen=True)
+class Tombstone:
+    """What is still to go from a droplet that did not answer."""
+
+    service: str | None
+    """None: all services of the environment."""
+    since: datetime
+    """When it was to go; a release that is newer stays."""
+    destroy: bool = False
+    """Whether the droplet goes too, once it is empty."""
 
 
 def owner(team: str) -> str:
@@ -85,6 +103,55 @@ def is_our_droplet(tags: frozenset[str]) -> bool:
     return TAG in tags and any(tag.startswith(_INTENT) for tag in tags)
 
 
+def is_intent_tag(tag: str) -> bool:
+    """Whether a tag is the intent of a droplet that a plan made."""
+    return re.fullmatch(rf"{_INTENT}[0-9a-f]{{12}}-[0-9]+", tag) is not None
+
+
+def is_our_firewall(tags: Iterable[str]) -> bool:
+    """Whether a firewall that is attached to these tags was made by us: each of ours is attached to one of our tags."""
+    return any(tag == TAG or tag.startswith((f"{TAG}:", f"{TAG}-")) for tag in tags)
+
+
+def check_firewall(name: str, tags: Iterable[str]) -> None:
+    """Whether a firewall of a name of ours was made by us.
+
+    Raises:
+        PermanentError: it was not.
+    """
+    if not is_our_firewall(tags):
+        raise PermanentError(
+            f"The firewall {name} is attached to none of our tags: it is not ours, and was left alone.",
+            hint="Rename or delete it in the control panel, then run this again.",
+        )
+
+
+def tombstone_tag(tombstone: Tombstone) -> str:
+    """The tag that keeps a tombstone on its droplet."""
+    parts = [TOMBSTONE, tombstone.service or EVERYTHING, f"{tombstone.since.astimezone(UTC):{_STAMP}}"]
+    return ":".join([*parts, "destroy"] if tombstone.destroy else parts)
+
+
+def read_tombstone(tag: str) -> Tombstone | None:
+    """What a tag says is still to go; None when it is no tombstone. The inverse of `tombstone_tag`."""
+    word, _, rest = tag.partition(":")
+    service, _, rest = rest.partition(":")
+    stamp, _, wish = rest.partition(":")
+    try:
+        since = datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    if word != TOMBSTONE or wish not in ("", "destroy"):
+        return None
+    return Tombstone(None if service == EVERYTHING else service, since, wish == "destroy")
+
+
+def tombstones(tags: Iterable[str]) -> dict[str, Tombstone]:
+    """All tombstones among these tags, by their tag."""
+    found = {tag: read_tombstone(tag) for tag in sorted(tags)}
+    return {tag: tombstone for tag, tombstone in found.items() if tombstone}
+
+
 def environment_tag(spec: EnvironmentSpec) -> str:
     """The tag of all droplets of an environment; its firewall is attached to it."""
     return f"{TAG}:{spec.project}:{spec.name}"
@@ -128,6 +195,19 @@ def comment(owner: str, spec: EnvironmentSpec, service: str, droplet: str) -> st
 def comment_mark(owner: str, spec: EnvironmentSpec, service: str) -> str:
     """The beginning of the comments of all records of a service."""
     return f"{TAG} {owner} {spec.project}/{spec.name}/{service}"
+
+
+def environment_mark(owner: str, spec: EnvironmentSpec) -> str:
+    """The beginning of the comments of all records of an environment."""
+    return f"{TAG} {owner} {spec.project}/{spec.name}/"
+
+
+def service_of_comment(comment: str, owner: str, spec: EnvironmentSpec) -> str | None:
+    """The service that a record with this comment stands for; None when it is not one of this environment's."""
+    mark = environment_mark(owner, spec)
+    service, _, droplet = comment.removeprefix(mark).partition(" ")
+    whole = comment.startswith(mark) and droplet and " " not in droplet
+    return service if whole and re.fullmatch(checks.WORD, service) else None
 
 
 def is_ours(comment: str, owner: str, spec: EnvironmentSpec, service: str) -> bool:

@@ -5,85 +5,141 @@ A plan changes nothing. Whoever carries it out observes again at the next run, a
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
-from fleet import naming
+from fleet import facts, naming, operations, records
 from fleet.errors import InvalidInput, TransientError
-from fleet.spec import EnvironmentSpec, ServiceSpec
-from fleet.state import Container, Droplet, DropletRequest, Host, Record, World
+from fleet.facts import Facts, digest_of
+from fleet.firewalls import FirewallPlan, plan_firewall
+from fleet.operations import Operation, Targets
+from fleet.placement import place
+from fleet.records import Pointer, RecordPlan
+from fleet.spec import EnvironmentSpec, Scheduled, ServiceSpec
+from fleet.state import Before, Droplet, DropletRequest, Host, World
 
-SYSTEM_MIB = 256
-"""Memory that a droplet keeps for itself: kernel, dockerd, nginx, agent."""
-
-
-ROUTING = ("A", "AAAA", "CNAME", "HTTPS", "SVCB")
-"""Records that decide where a name's requests go; others (TXT, MX, CAA …) may stand beside ours."""
+__all__ = ["Desired", "Plan", "check_reachable", "digest_of", "plan"]
 
 
 @dataclass(frozen=True)
-class DeployPlan:
+class Desired:
+    """What a person wants; new droplets are named after `seed`, which must be random.
+
+    A name, and with it a droplet's secret, is never used again.
+    """
+
+    owner: str
+    environment: EnvironmentSpec
+    service: ServiceSpec
+    seed: str
+    remove_empty: bool = False
+    """Whether droplets of ours that are left without a container are destroyed."""
+
+    @property
+    def container(self) -> str:
+        """The name of the service's containers."""
+        return naming.container(self.owner, self.environment, self.service.name)
+
+
+@dataclass(frozen=True)
+class Plan:
     """What a deploy will do: on these droplets, and on those yet to be made."""
 
     container: str
     keep: tuple[Droplet, ...]
     """Droplets that serve already, or that have room for it."""
     create: tuple[DropletRequest, ...]
-    current: dict[str, str]
-    """The release that serves now, by droplet."""
-    stale: tuple[Record, ...]
-    """Records of ours for this service whose host, or whose name, is not part of it any more."""
+    drain: tuple[Droplet, ...]
+    """Droplets that the service leaves, once it serves elsewhere."""
+    destroy: tuple[Droplet, ...]
+    """Those of them that nothing is left on."""
+    before: Before
+    firewall: FirewallPlan
+    records: RecordPlan
+    operations: tuple[Operation, ...]
+    at_rest: bool
+    """Whether all is as it should be, but for the release, which only the image's build can tell."""
+    world: World = field(repr=False)
+    """What it follows from."""
+
+    @property
+    def current(self) -> Mapping[str, str]:
+        """The release that serves now, by droplet."""
+        return self.before.releases
+
+    @property
+    def basis(self) -> Facts:
+        """The facts that it follows from: when they change, it has to be made anew."""
+        return facts.facts_of(self.world)
 
     def lines(self) -> list[str]:
         """Each operation in a line."""
-        return [
-            *(f"create droplet {new.name} ({new.size} in {new.region}, from {new.image})" for new in self.create),
-            *(f"use droplet {old.name} ({self._now(old.name)})" for old in self.keep),
-            *(f"remove A record {record.name} to {record.content}: it is out of use" for record in self.stale),
-        ]
+        return [str(operation) for operation in self.operations]
 
     @property
     def digest(self) -> str:
         """Twelve hex digits that change with anything that the plan would do."""
         return digest_of(self.lines())
 
-    def _now(self, droplet: str) -> str:
-        release = self.current.get(droplet)
-        return f"serves release {release}" if release else "does not serve it yet"
+    def is_done(self, release: str) -> bool:
+        """Whether nothing is left to do, now that the release's name is known."""
+        return self.at_rest and set(self.current.values()) == {release}
 
 
-def plan_deploy(world: World, owner: str, spec: EnvironmentSpec, service: ServiceSpec, seed: str) -> DeployPlan:
-    """Where the service will run, and what has to be made for that.
-
-    It stays where it is, also where it is on more droplets than asked for (an undeploy takes it off one); then come
-    the least loaded droplets that have the snapshot and the memory; then new ones, named after `seed`, which must be
-    random: a name, and with it a droplet's secret, is never used again.
+def plan(current: World, desired: Desired) -> Plan:
+    """Where the service will run, and everything that is done for it.
 
     Raises:
         TransientError: a droplet that may run the service did not answer; nothing is done about what cannot be seen.
         InvalidInput: a domain belongs to something else, or there is no snapshot to make a droplet from.
     """
-    name = naming.container(owner, spec, service.name)
-    check_reachable(world.hosts)
-    check_domains(world, owner, spec, service)
-    naming.comment(owner, spec, service.name, naming.droplet(spec, seed))
-    keep = _placed(world.hosts, name, spec, service)
-    wanted = max(service.replicas - len(keep), 0)
-    if wanted and not spec.snapshot:
-        raise InvalidInput(
-            f"{service.name} needs {wanted} more droplets; {naming.environment(spec)} has no snapshot for them.",
-            hint="Run build-snapshot, then choose the snapshot in the run form or in the Environment block.",
-        )
-    addresses = {droplet.public_address for droplet in keep}
-    records = [record for record in world.records if naming.is_ours(record.comment, owner, spec, service.name)]
-    return DeployPlan(
-        container=name,
-        keep=keep,
-        create=tuple(_request(spec, f"{seed}-{number}") for number in range(wanted)),
-        current={host.droplet.name: seen.release for host in world.hosts for seen in _current(host, name)},
-        stale=tuple(one for one in records if one.content not in addresses or one.name not in service.domains),
+    spec, service, name = desired.environment, desired.service, desired.container
+    check_marks(current.hosts, spec)
+    used = [host for host in current.hosts if not _is_given_up(host, service.name)]
+    check_reachable(used)
+    records.check_domains(current, desired.owner, spec, service.name, service.domains)
+    naming.comment(desired.owner, spec, service.name, naming.droplet(spec, desired.seed))
+    placed = place(used, name, spec, service)
+    _check_snapshot(placed.missing, spec, service)
+    targets = Targets(
+        create=tuple(_request(spec, f"{desired.seed}-{number}") for number in range(placed.missing)),
+        keep=tuple(host.droplet for host in placed.keep),
+        drain=tuple(host.droplet for host in placed.drain),
+        destroy=tuple(host.droplet for host in placed.drain if desired.remove_empty and _is_emptied(host, name)),
+        current={host.droplet.name: seen.release for host in current.hosts if (seen := host.find(name))},
     )
+    ours = records.ours(current, desired.owner, spec, service.name)
+    mark = naming.comment_mark(desired.owner, spec, service.name)
+    dns = records.plan_records(ours, _pointers(targets, service), targets.keep, targets.drain, mark)
+    wall = plan_firewall(current, spec)
+    steady = not (targets.create or targets.drain or dns.changes) and wall.verb == "keep"
+    return Plan(
+        container=name,
+        keep=tuple(targets.keep),
+        create=tuple(targets.create),
+        drain=tuple(targets.drain),
+        destroy=tuple(targets.destroy),
+        before=Before(targets.current, ours),
+        firewall=wall,
+        records=dns,
+        operations=tuple(_told(targets, desired, wall, dns)),
+        at_rest=steady and all(is_at_rest(host, name, service) for host in placed.keep),
+        world=current,
+    )
+
+
+def check_marks(hosts: Iterable[Host], spec: EnvironmentSpec) -> None:
+    """Whether every droplet that carries the environment's tag was made here: its firewall is attached by that tag.
+
+    Raises:
+        InvalidInput: one was not, and would be changed by a deploy.
+    """
+    foreign = [host.droplet.name for host in hosts if not naming.is_our_droplet(host.droplet.tags)]
+    if foreign:
+        raise InvalidInput(
+            f"{', '.join(foreign)} carries the tag {naming.environment_tag(spec)}, but was not made here.",
+            hint="Take the tag off it in the control panel, then run this again.",
+        )
 
 
 def check_reachable(hosts: Iterable[Host]) -> None:
@@ -100,51 +156,54 @@ def check_reachable(hosts: Iterable[Host]) -> None:
         )
 
 
-def check_domains(world: World, owner: str, spec: EnvironmentSpec, service: ServiceSpec) -> None:
-    """Whether the service's domains are free or its own.
-
-    Raises:
-        InvalidInput: another service has one, or a record that is not ours does.
-    """
-    name = naming.container(owner, spec, service.name)
-    wanted = set(service.domains)
-    running = [(host.droplet.name, seen) for host in world.hosts for seen in host.containers]
-    for droplet, seen in running:
-        taken = sorted(wanted & set(seen.hosts))
-        if taken and seen.name != name and seen.role == "current":
-            raise InvalidInput(
-                f"{taken[0]} is served by {seen.name} on {droplet} already.",
-                hint="Give this service another domain, or undeploy that one first.",
-            )
-    for record in world.records:
-        concerns = record.name in wanted and record.type in ROUTING
-        if concerns and not naming.is_ours(record.comment, owner, spec, service.name):
-            raise InvalidInput(
-                f"The zone has a record {record.name} ({record.type} {record.content}) that is not this service's.",
-                hint="Delete it in Cloudflare if it is not needed, or give the service another domain.",
-            )
+def _is_given_up(host: Host, service: str) -> bool:
+    """Whether the service was taken off a droplet that does not answer: a tombstone says so, and it is not missed."""
+    stones = naming.tombstones(host.droplet.tags).values()
+    return host.error is not None and any(one.service in (None, service) for one in stones)
 
 
-def _placed(hosts: tuple[Host, ...], name: str, spec: EnvironmentSpec, service: ServiceSpec) -> tuple[Droplet, ...]:
-    serving = [host for host in hosts if any(seen.name == name for seen in host.containers)]
-    free = [host for host in hosts if host not in serving and _fits(host, spec, service)]
-    missing = max(service.replicas - len(serving), 0)
-    chosen = sorted(free, key=lambda host: (_used(host), host.droplet.name))[:missing]
-    return tuple(sorted((host.droplet for host in serving + chosen), key=lambda droplet: droplet.name))
+def is_at_rest(host: Host, name: str, service: ServiceSpec) -> bool:
+    """Whether one release serves here, with its routes, and nothing that runs beside it is left over."""
+    current, seen = host.find(name), host.all_of(name)
+    if current is None or host.routes is None:
+        return False
+    if any(one.runs for one in seen if one.role != "current") or not (current.runs or _waits(service)):
+        return False
+    routed = {(one.host, one.release) for one in host.routes if one.container == name}
+    return routed == {(domain, current.release) for domain in current.hosts}
 
 
-def _fits(host: Host, spec: EnvironmentSpec, service: ServiceSpec) -> bool:
-    room = host.droplet.memory_mib - SYSTEM_MIB - _used(host)
-    like_new = (host.droplet.image, host.droplet.region) == (spec.snapshot, spec.region)
-    return host.droplet.status == "active" and like_new and room >= service.memory_mib
+def _waits(service: ServiceSpec) -> bool:
+    """Whether a container that does not run is as it should be: it waits for its next time."""
+    return isinstance(service.runs, Scheduled)
 
 
-def _used(host: Host) -> int:
-    return sum(seen.memory_mib for seen in host.containers if seen.role == "current")
+def _check_snapshot(missing: int, spec: EnvironmentSpec, service: ServiceSpec) -> None:
+    if missing and not spec.snapshot:
+        raise InvalidInput(
+            f"{service.name} needs {missing} more droplets; {naming.environment(spec)} has no snapshot for them.",
+            hint="Run build-snapshot, then choose the snapshot in the run form or in the Environment block.",
+        )
 
 
-def _current(host: Host, name: str) -> list[Container]:
-    return [seen for seen in host.containers if seen.name == name and seen.role == "current"]
+def _is_emptied(host: Host, name: str) -> bool:
+    if host.inventory is None or host.inventory.strangers or host.inventory.volumes:
+        return False
+    return all(seen.name == name for seen in host.containers) and naming.is_our_droplet(host.droplet.tags)
+
+
+def _pointers(targets: Targets, service: ServiceSpec) -> list[Pointer]:
+    to = [(one.name, one.public_address) for one in targets.keep] + [(one.name, None) for one in targets.create]
+    return [Pointer(domain, droplet, address) for droplet, address in to for domain in service.domains]
+
+
+def _told(targets: Targets, desired: Desired, wall: FirewallPlan, dns: RecordPlan) -> Iterable[Operation]:
+    yield from operations.droplets(targets, desired.service)
+    yield operations.firewall(wall)
+    yield from operations.image(targets, desired.service.source)
+    yield from operations.containers(targets, desired.container)
+    yield from operations.routes(targets, desired.service.domains)
+    yield from operations.records(dns)
 
 
 def _request(spec: EnvironmentSpec, intent: str) -> DropletRequest:
@@ -156,8 +215,3 @@ def _request(spec: EnvironmentSpec, intent: str) -> DropletRequest:
         tags=naming.droplet_tags(spec),
         intent=intent,
     )
-
-
-def digest_of(lines: Sequence[str]) -> str:
-    """Twelve hex digits that stand for these lines."""
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]

@@ -12,15 +12,22 @@ from types import MappingProxyType
 from fleet import checks
 from fleet.checks import check_word
 from fleet.errors import InvalidInput
+from fleet.sources import ArchiveSource, BuildOn, BuildSource, Built, ControllerSource, GitSource, ImageSource, Source
 
 __all__ = [
+    "ArchiveSource",
+    "BuildOn",
     "BuildSource",
+    "Built",
+    "ControllerSource",
     "EnvironmentSpec",
+    "GitSource",
     "Health",
     "ImageSource",
     "Runs",
     "Scheduled",
     "ServiceSpec",
+    "Source",
     "Tcp",
     "Volume",
     "Web",
@@ -56,30 +63,6 @@ class EnvironmentSpec:
 
 
 @dataclass(frozen=True)
-class BuildSource:
-    """An image built from a folder on the machine that runs the worker."""
-
-    context: str
-    """Absolute path of the folder."""
-    dockerfile: str = "Dockerfile"
-    """Path inside the folder."""
-
-    def __post_init__(self) -> None:
-        checks.check_context(self.context)
-        checks.check_dockerfile(self.dockerfile)
-
-
-@dataclass(frozen=True)
-class ImageSource:
-    """An image pulled from a registry."""
-
-    reference: str
-
-    def __post_init__(self) -> None:
-        checks.check_reference(self.reference)
-
-
-@dataclass(frozen=True)
 class Web:
     """An HTTP port behind domains of the environment's zone."""
 
@@ -92,6 +75,7 @@ class Web:
             raise InvalidInput("A web service needs a domain.", hint="Give one inside the environment's zone.")
         for domain in self.domains:
             checks.check_domain(domain)
+        checks.check_between("the number of domains", len(self.domains), 1, 20)
         if len(set(self.domains)) < len(self.domains):
             raise InvalidInput("A domain is given twice.", hint="Name each domain once.")
 
@@ -116,7 +100,7 @@ class Worker:
     """How long it must have run without a restart to count as healthy."""
 
     def __post_init__(self) -> None:
-        checks.check_between("the time to be steady (seconds)", self.steady_seconds, 1, 600)
+        checks.check_between("the time to be steady (seconds)", self.steady_seconds, 1, 300)
 
 
 @dataclass(frozen=True)
@@ -173,7 +157,7 @@ class ServiceSpec:
     """One service of an environment; secrets are never shown by `repr`."""
 
     name: str
-    source: BuildSource | ImageSource
+    source: Source
     runs: Runs
     replicas: int = 1
     """On how many droplets it runs."""
@@ -193,6 +177,8 @@ class ServiceSpec:
         checks.check_between("the memory (MiB)", self.memory_mib, 16, 1_048_576)
         checks.check_between("the number of CPUs", self.cpus, 0.01, 256)
         checks.check_between("the time to drain (seconds)", self.drain_seconds, 1, 600)
+        checks.check_between("the number of environment variables", len(self.variables), 0, 200)
+        checks.check_between("the number of secrets", len(self.secrets), 0, 100)
         for name in [*self.variables, *self.secrets]:
             checks.check_variable(name)
         both = set(self.variables) & set(self.secrets)
@@ -200,6 +186,49 @@ class ServiceSpec:
             raise InvalidInput(
                 f"{self.name}: {', '.join(sorted(both))} is a variable and a secret.", hint="Keep it in one of them."
             )
+        checks.check_command(self.command)
+        self._check_volumes()
+        self._check_kind()
+
+    def _check_volumes(self) -> None:
+        checks.check_between("the number of volumes", len(self.volumes), 0, 20)
+        for what, values in (("volume", [one.name for one in self.volumes]), ("path", [v.path for v in self.volumes])):
+            if len(set(values)) < len(values):
+                raise InvalidInput(
+                    f"{self.name}: a {what} is given twice among its volumes.", hint=f"Name each {what} once."
+                )
+
+    def _check_kind(self) -> None:
+        if self.health.path is not None and not isinstance(self.runs, Web):
+            raise InvalidInput(
+                f"{self.name} is not a web service, so no health path can be asked of it.",
+                hint="Leave the health path out, or make it a web service.",
+            )
+        reason = self.single_reason
+        if reason and self.replicas > 1:
+            raise InvalidInput(
+                f"{self.name} cannot run on {self.replicas} droplets: {reason}.",
+                hint=f"Set replicas to 1{self._instead()}.",
+            )
+
+    def _instead(self) -> str:
+        """What else a person could do than have one replica."""
+        return ", or keep its data in a service of its own and take its volumes away" if self.volumes else ""
+
+    @property
+    def single_reason(self) -> str:
+        """Why there may be only one of it; empty when there may be more."""
+        if self.volumes:
+            return "it has a volume, which is on one droplet"
+        match self.runs:
+            case Tcp():
+                return "a tcp service is reached by its name, which leads to one droplet"
+            case Scheduled():
+                return "each of them would carry out every run"
+            case Worker(exclusive=True):
+                return "it is exclusive, so no two may run"
+            case _:
+                return ""
 
     @property
     def domains(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -128,6 +129,20 @@ class Container:
     started_at: datetime | None = None
     memory_mib: int = 0
 
+    @property
+    def runs(self) -> bool:
+        """Whether its process is there, or is being restarted by Docker."""
+        return self.status in ("running", "restarting")
+
+
+@dataclass(frozen=True)
+class Route:
+    """One name that a droplet's nginx serves, and the release that it is sent to."""
+
+    host: str
+    container: str
+    release: str
+
 
 @dataclass(frozen=True)
 class Image:
@@ -144,12 +159,35 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Inventory:
+    """What is on a droplet beside our containers: whoever's they are, they go with the droplet."""
+
+    strangers: tuple[str, ...] = ()
+    """Names of containers that are not ours."""
+    volumes: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    """Ids of images that a prune would remove."""
+
+
+@dataclass(frozen=True)
 class Host:
     """A droplet and what its agent said; `containers` is empty and `error` set when it did not answer."""
 
     droplet: Droplet
     containers: tuple[Container, ...] = ()
     error: str | None = None
+    routes: tuple[Route, ...] | None = None
+    """None: nobody could say, e.g. because nginx is down."""
+    inventory: Inventory | None = None
+    """None: it was not asked, or its agent is too old to say."""
+
+    def all_of(self, name: str) -> tuple[Container, ...]:
+        """The containers of one service here, of whatever role."""
+        return tuple(seen for seen in self.containers if seen.name == name)
+
+    def find(self, name: str, role: Role = "current") -> Container | None:
+        """The container of one service here that has this role."""
+        return next((seen for seen in self.all_of(name) if seen.role == role), None)
 
 
 @dataclass(frozen=True)
@@ -159,3 +197,17 @@ class World:
     hosts: tuple[Host, ...]
     records: tuple[Record, ...] = ()
     firewalls: tuple[Firewall, ...] = field(default=())
+    tags: Mapping[str, int] = field(default_factory=dict)
+    """The account's tags, and how many things carry each; only where somebody asked for them."""
+    edge: tuple[str, ...] = ()
+    """Addresses (CIDR) that the edge connects from."""
+
+
+@dataclass(frozen=True)
+class Before:
+    """What served before a change: what a change that fails is taken back to."""
+
+    releases: Mapping[str, str]
+    """The current release of a service, by droplet."""
+    records: tuple[Record, ...]
+    """All records of the service."""

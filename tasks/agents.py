@@ -11,8 +11,36 @@ from blocks.environment import Environment
 from fleet.errors import DeployerError, PermanentError, Refused, TransientError
 from fleet.state import Container, Droplet
 
-PASSING = {"busy", "docker_down", "router", "too_many_requests"}
+PASSING = {"docker_down", "router", "too_many_requests"}
 """Problem codes that another moment may solve."""
+LOST = (
+    "This run's lock is over, as after a long pause, and another run may have taken over: nothing more was changed "
+    "here. See what the other run did, then start this one again if it is still wanted."
+)
+
+
+class Busy(TransientError):
+    """Another call changes the same service, or the agent has its hands full."""
+
+
+class Leased(TransientError):
+    """Another run holds the lock of the service; it may end before long."""
+
+    def __init__(self, message: str, *, hint: str, holder: str, since: str) -> None:
+        super().__init__(message, hint=hint)
+        self.holder = holder
+        """The run and its machine."""
+        self.since = since
+        """When it took the lock, in UTC."""
+
+
+class Fenced(PermanentError):
+    """The lock that a run believes to hold is over; nothing was changed."""
+
+    def __init__(self, message: str, *, hint: str, holder: str) -> None:
+        super().__init__(message, hint=hint)
+        self.holder = holder
+        """The run that holds it now, if any."""
 
 
 class Unproven(PermanentError):
@@ -24,12 +52,18 @@ class Unproven(PermanentError):
 
 
 @contextmanager
-def reach(environment: Environment, droplet: Droplet) -> Iterator[AgentClient]:
+def reach(environment: Environment, droplet: Droplet, fencing: int | None = None) -> Iterator[AgentClient]:
     """The client of a droplet's agent; a droplet that still has its boot secret is given its own first.
 
+    Args:
+        environment: whose token opens the way.
+        droplet: where.
+        fencing: the number of the lease under which a service is changed; None: only for reading.
+
     Raises:
-        TransientError: it did not answer, or it is busy.
+        TransientError: it did not answer, or it is `Busy`, or another run has `Leased` the service.
         Refused: it did not accept the key, or showed another certificate.
+        Fenced: the number is not that of the lease in force.
         Unproven: a candidate was refused.
         PermanentError: the agent's answer says that the call cannot succeed.
     """
@@ -37,7 +71,7 @@ def reach(environment: Environment, droplet: Droplet) -> Iterator[AgentClient]:
         raise TransientError(f"{droplet.name} has no public address yet.", hint="It gets one within a minute.")
     token = environment.digitalocean.token.get_secret_value()
     try:
-        with connect(token, droplet.name, droplet.public_address) as client:
+        with connect(token, droplet.name, droplet.public_address, fencing=fencing) as client:
             yield client
     except AgentUnreachable as error:
         raise TransientError(f"{droplet.name} ({droplet.public_address}): the agent did not answer: {error}") from error
@@ -52,9 +86,17 @@ def reach(environment: Environment, droplet: Droplet) -> Iterator[AgentClient]:
 
 def translate(droplet: str, problem: wire.Problem) -> DeployerError:
     """The agent's envelope as one of our errors."""
-    message = f"{droplet}: {problem.message}"
-    if problem.code == "not_healthy":
-        return Unproven(message, hint=problem.hint, log=problem.details.get("log", ""))
+    message, details = f"{droplet}: {problem.message}", problem.details
+    match problem.code:
+        case "not_healthy":
+            return Unproven(message, hint=problem.hint, log=details.get("log", ""))
+        case "leased":
+            holder, since = details.get("holder", "another run"), details.get("since", "")
+            return Leased(message, hint=problem.hint, holder=holder, since=since)
+        case "fenced" | "lease_required":
+            return Fenced(message, hint=LOST, holder=details.get("holder", ""))
+        case "busy":
+            return Busy(message, hint=problem.hint)
     kind = TransientError if problem.code in PASSING else PermanentError
     return kind(message, hint=problem.hint)
 

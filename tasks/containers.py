@@ -7,13 +7,14 @@ from datetime import timedelta
 
 from agent import wire
 from blocks.environment import Environment
-from fleet.removal import UndeployPlan
 from fleet.spec import ServiceSpec
 from fleet.state import Container, Droplet, Image
 from tasks import agents
 from tasks.agents import reach
+from tasks.locks import Lock
 from tasks.plans import Order
 from tasks.policy import gather, step
+from tasks.specs import wire_spec
 
 SLACK = timedelta(minutes=2)
 """On top of the longest that the service itself may take to start or to drain."""
@@ -22,71 +23,51 @@ LONGEST = timedelta(minutes=10) + SLACK
 
 @step("{droplet.name}: prepare {release}", timeout=LONGEST, retries=2)
 def prepare(
-    droplet: Droplet, spec: ServiceSpec, image: Image, release: str, name: str, environment: Environment
+    droplet: Droplet, spec: ServiceSpec, image: Image, release: str, lock: Lock, environment: Environment
 ) -> tuple[Container, ...]:
     """Starts the release beside the current one and waits until it is healthy; changes nothing that serves.
 
     Raises:
         Unproven: it did not become healthy; it is stopped and kept, and its last lines are in the error.
     """
-    with reach(environment, droplet) as agent:
-        return _all(agent.prepare(name, wire_spec(spec, image, release)))
+    with reach(environment, droplet, fencing=lock.number(droplet)) as agent:
+        return _all(agent.prepare(lock.name, wire_spec(spec, image, release)))
 
 
 @step("{droplet.name}: promote {release}")
-def promote(droplet: Droplet, name: str, release: str, environment: Environment) -> tuple[Container, ...]:
+def promote(droplet: Droplet, lock: Lock, release: str, environment: Environment) -> tuple[Container, ...]:
     """Makes the candidate current: its name, then nginx's routes, read back. The old one goes on as previous."""
-    with reach(environment, droplet) as agent:
-        return _all(agent.promote(name, wire.Promote(release=release)))
+    with reach(environment, droplet, fencing=lock.number(droplet)) as agent:
+        return _all(agent.promote(lock.name, wire.Promote(release=release)))
 
 
 @step("{droplet.name}: back to {release}", timeout=LONGEST)
-def go_back(droplet: Droplet, name: str, release: str, environment: Environment) -> tuple[Container, ...]:
+def go_back(droplet: Droplet, lock: Lock, release: str, environment: Environment) -> tuple[Container, ...]:
     """Makes the previous release current again."""
-    with reach(environment, droplet) as agent:
-        return _all(agent.rollback(name, wire.Promote(release=release)))
+    with reach(environment, droplet, fencing=lock.number(droplet)) as agent:
+        return _all(agent.rollback(lock.name, wire.Promote(release=release)))
 
 
 @step("{droplet.name}: retire the previous release", timeout=LONGEST)
-def retire(droplet: Droplet, name: str, environment: Environment) -> tuple[Container, ...]:
+def retire(droplet: Droplet, lock: Lock, environment: Environment) -> tuple[Container, ...]:
     """Stops the previous release once its last request has ended; it is kept for a rollback."""
-    with reach(environment, droplet) as agent:
-        return _all(agent.retire(name))
+    with reach(environment, droplet, fencing=lock.number(droplet)) as agent:
+        return _all(agent.retire(lock.name))
 
 
 @step("{droplet.name}: remove the candidate")
-def abandon(droplet: Droplet, name: str, environment: Environment) -> None:
+def abandon(droplet: Droplet, lock: Lock, environment: Environment) -> None:
     """Removes a candidate that is not wanted any more; absent is fine."""
-    with reach(environment, droplet) as agent:
-        agent.remove_candidate(name)
+    with reach(environment, droplet, fencing=lock.number(droplet)) as agent:
+        agent.remove_candidate(lock.name)
 
 
-@step("{droplet.name}: remove {name}", timeout=LONGEST)
-def remove(droplet: Droplet, name: str, environment: Environment) -> bool:
+@step("{droplet.name}: remove {lock.name}", timeout=LONGEST)
+def remove(droplet: Droplet, lock: Lock, environment: Environment) -> bool:
     """Takes the service off the droplet: its routes, then, drained, its containers; says whether any was there."""
-    with reach(environment, droplet) as agent:
-        changed: bool = agent.remove(name).changed
+    with reach(environment, droplet, fencing=lock.number(droplet)) as agent:
+        changed: bool = agent.remove(lock.name).changed
     return changed
-
-
-def wire_spec(spec: ServiceSpec, image: Image, release: str) -> wire.ContainerSpec:
-    """What the agent has to know to run a release."""
-    return wire.ContainerSpec(
-        release=release,
-        image=image.id,
-        port=spec.port,
-        hosts=spec.domains,
-        health=wire.Health(
-            path=spec.health.path,
-            start_seconds=spec.health.start_seconds,
-            timeout_seconds=spec.health.timeout_seconds,
-        ),
-        environment=dict(spec.variables),
-        secrets=dict(spec.secrets),
-        memory_mib=spec.memory_mib,
-        cpus=spec.cpus,
-        drain_seconds=spec.drain_seconds,
-    )
 
 
 def _all(changed: wire.Changed) -> tuple[Container, ...]:
@@ -94,31 +75,25 @@ def _all(changed: wire.Changed) -> tuple[Container, ...]:
 
 
 def prepare_all(
-    order: Order, hosts: Sequence[Droplet], image: Image, release: str, environment: Environment
+    order: Order, lock: Lock, hosts: Sequence[Droplet], image: Image, release: str, environment: Environment
 ) -> list[tuple[Container, ...]]:
     """A healthy candidate on every droplet."""
-    futures = [prepare.submit(host, order.service, image, release, order.container, environment) for host in hosts]
+    futures = [prepare.submit(host, order.service, image, release, lock, environment) for host in hosts]
     return gather(f"Preparing {release}", names(hosts), futures)
 
 
 def promote_all(
-    order: Order, hosts: Sequence[Droplet], release: str, environment: Environment
+    lock: Lock, hosts: Sequence[Droplet], release: str, environment: Environment
 ) -> list[tuple[Container, ...]]:
     """The release current on every droplet."""
-    futures = [promote.submit(host, order.container, release, environment) for host in hosts]
+    futures = [promote.submit(host, lock, release, environment) for host in hosts]
     return gather(f"Promoting {release}", names(hosts), futures)
 
 
-def retire_all(order: Order, hosts: Sequence[Droplet], environment: Environment) -> list[tuple[Container, ...]]:
+def retire_all(lock: Lock, hosts: Sequence[Droplet], environment: Environment) -> list[tuple[Container, ...]]:
     """The previous release stopped on every droplet."""
-    futures = [retire.submit(host, order.container, environment) for host in hosts]
+    futures = [retire.submit(host, lock, environment) for host in hosts]
     return gather("Retiring the previous release", names(hosts), futures)
-
-
-def remove_all(plan: UndeployPlan, environment: Environment) -> list[bool]:
-    """The service off every droplet of the plan."""
-    futures = [remove.submit(host, plan.container, environment) for host in plan.droplets]
-    return gather(f"Removing {plan.container}", names(plan.droplets), futures)
 
 
 def names(hosts: Sequence[Droplet]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The artifact of a deploy: what was done on which droplet, how long it took, and where to look."""
+"""The artifact of a deploy or a rollback: what was done on which droplet, how long it took, and where to look."""
 
 from __future__ import annotations
 
@@ -6,22 +6,30 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Literal
+
+from prefect import get_run_logger
 
 from blocks.environment import Environment
 from fleet.errors import HostsFailed
-from fleet.plan import DeployPlan
+from fleet.plan import Plan
+from fleet.rollback import RollbackPlan
 from fleet.state import Container, Droplet, Image
 from tasks.images import Shipment
 from tasks.plans import Order
+from tasks.releases import HalfDone
 from tasks.reports import fenced, publish, table
+
+Kind = Literal["deploy", "rollback"]
 
 
 @dataclass
-class DeployReport:
-    """Grows while a deploy goes on; published at its end, however it ends."""
+class Report:
+    """Grows while a run goes on; published at its end, however it ends."""
 
+    kind: Kind
     order: Order
-    plan: DeployPlan
+    plan: Plan | RollbackPlan
     environment: Environment
     began: float = field(default_factory=time.monotonic)
     release: str = ""
@@ -31,39 +39,81 @@ class DeployReport:
     states: Sequence[tuple[Container, ...]] = ()
     statuses: dict[str, int] = field(default_factory=dict)
     steps: list[tuple[str, float]] = field(default_factory=list)
+    serves: bool = False
+    """Whether the release serves everywhere by now: what fails after that takes nothing back."""
+    idle: bool = False
+    """Whether there was nothing to do."""
 
     def step(self, name: str) -> None:
         """Notes that a step has ended now."""
         self.steps.append((name, time.monotonic() - self.began))
+
+    def served(self, statuses: dict[str, int]) -> None:
+        """Notes that the release serves everywhere, as seen from outside."""
+        self.statuses, self.serves = statuses, True
+        self.step("verified through the edge")
+
+    def is_idle(self, done: bool) -> bool:
+        """Notes, and says, whether there is nothing to do."""
+        self.idle = done
+        if done:
+            get_run_logger().info("Nothing to do: %s serves everywhere already; nothing was touched.", self.release)
+        return done
 
     def markdown(self, error: Exception | None) -> str:
         """The whole report."""
         title = f"{self.order.service.name} · {self.release or 'no release'}"
         parts = [f"# {title}", f"**{self._outcome(error)}** ({time.monotonic() - self.began:.1f} s)"]
         parts += [f"- [{domain}]({self.environment.url(domain)})" for domain in self.order.service.domains]
-        parts += ["## Droplets", self._droplets(), "## Steps", self._steps()]
+        parts += ["## Droplets", self._droplets(error), "## Steps", self._steps(), self._plan()]
         if error is not None:
             parts += ["## What happened", fenced(str(error)), *_logs(error)]
         return "\n\n".join(parts)
 
     def _outcome(self, error: Exception | None) -> str:
+        if isinstance(error, HalfDone):
+            return "❌ failed, and not everything could be taken back: the next deploy goes on from here"
+        if error is not None and self.serves:
+            return "⚠️ the release serves everywhere, but what comes after was not finished: run it again"
         if error is not None:
             return "❌ failed: every droplet serves what it served before"
-        served = {self.plan.current.get(host.name) for host in self.hosts}
-        return "✅ deployed" if served != {self.release} else "✅ unchanged: every droplet serves this release already"
+        if self.idle:
+            return "✅ nothing to do: every droplet serves this release already, and nothing was touched"
+        if {self._before(host.name) for host in self.hosts} == {self.release}:
+            return "✅ unchanged: every droplet served this release already"
+        return "✅ deployed" if self.kind == "deploy" else f"✅ rolled back to {self.release}"
 
-    def _droplets(self) -> str:
-        sent = {shipment.droplet: shipment for shipment in self.shipments}
-        rows = []
-        for index, host in enumerate(self.hosts):
-            shipment = sent.get(host.name)
-            moved = _moved(shipment) if shipment else "built here"
-            seen = [one for one in self.states[index] if one.role == "current"] if self.states else []
-            now = seen[0].release if seen else self.plan.current.get(host.name, "none")
-            before = self.plan.current.get(host.name, "none")
-            after = "unchanged" if now == before else now
-            rows.append((host.name, host.public_address or "none", before, after, moved))
-        return table(("droplet", "address", "before", "now", "image"), rows)
+    def _droplets(self, error: Exception | None) -> str:
+        sent = {shipment.droplet: _moved(shipment) for shipment in self.shipments}
+        left = error.left if isinstance(error, HalfDone) else {}
+        rows = [
+            (host.name, host.public_address or "none", self._before(host.name), self._after(index, host.name, error))
+            for index, host in enumerate(self.hosts)
+        ]
+        rows = [(*row[:3], left.get(row[0], row[3])) for row in rows]
+        gone = [(one.name, one.public_address or "none", self._before(one.name), self._drained()) for one in self._left]
+        if self.kind == "rollback":
+            return table(("droplet", "address", "before", "now"), rows)
+        images = [(sent.get(row[0], "made here") if self.image else "none",) for row in rows]
+        full = [(*row, *image) for row, image in zip(rows, images, strict=True)] + [(*row, "none") for row in gone]
+        return table(("droplet", "address", "before", "now", "image"), full)
+
+    @property
+    def _left(self) -> tuple[Droplet, ...]:
+        return self.plan.drain if isinstance(self.plan, Plan) else ()
+
+    def _drained(self) -> str:
+        return "drained away" if self.serves else "unchanged"
+
+    def _before(self, droplet: str) -> str:
+        return self.plan.before.releases.get(droplet, "none")
+
+    def _after(self, index: int, droplet: str, error: Exception | None) -> str:
+        before = self._before(droplet)
+        if (error is not None and not self.serves) or not self.states:
+            return "unchanged"
+        now = next((one.release for one in self.states[index] if one.role == "current"), before)
+        return "unchanged" if now == before else now
 
     def _steps(self) -> str:
         starts = [0.0, *(end for _, end in self.steps)]
@@ -72,11 +122,28 @@ class DeployReport:
             [(name, f"{end - start:.1f} s") for (name, end), start in zip(self.steps, starts, strict=False)],
         )
 
+    def _plan(self) -> str:
+        done = [str(operation) for operation in self.plan.operations if operation.changes and not self.idle]
+        lines = "\n".join(done) or "nothing was to be changed"
+        return f"## Plan {self.plan.digest}\n\n{fenced(lines)}"
+
 
 @contextmanager
-def deploy_report(order: Order, plan: DeployPlan, environment: Environment) -> Iterator[DeployReport]:
-    """A report that is published when the block ends, with the error if it ends by one."""
-    report = DeployReport(order, plan, environment)
+def deploy_report(order: Order, plan: Plan, environment: Environment) -> Iterator[Report]:
+    """The report of a deploy, published when the block ends, with the error if it ends by one."""
+    with _published(Report("deploy", order, plan, environment, hosts=plan.keep)) as report:
+        yield report
+
+
+@contextmanager
+def rollback_report(order: Order, plan: RollbackPlan, environment: Environment) -> Iterator[Report]:
+    """The report of a rollback, published when the block ends, with the error if it ends by one."""
+    with _published(Report("rollback", order, plan, environment, release=plan.release, hosts=plan.hosts)) as report:
+        yield report
+
+
+@contextmanager
+def _published(report: Report) -> Iterator[Report]:
     failure: Exception | None = None
     try:
         yield report
@@ -84,8 +151,9 @@ def deploy_report(order: Order, plan: DeployPlan, environment: Environment) -> I
         failure = error
         raise
     finally:
-        key = f"deploy-{environment.title()}-{order.service.name}"
-        publish(key, report.markdown(failure), f"{order.service.name} {report.release}".strip())
+        name = report.order.service.name
+        key = f"{report.kind}-{report.environment.title()}-{name}"
+        publish(key, report.markdown(failure), f"{name} {report.release}".strip())
 
 
 def _moved(shipment: Shipment) -> str:
@@ -93,5 +161,6 @@ def _moved(shipment: Shipment) -> str:
 
 
 def _logs(error: Exception) -> list[str]:
-    logs = error.logs if isinstance(error, HostsFailed) else {}
+    cause = error.__cause__ if isinstance(error, HalfDone) else error
+    logs = cause.logs if isinstance(cause, HostsFailed) else {}
     return [part for host, log in logs.items() for part in (f"### The container's last lines on {host}", fenced(log))]

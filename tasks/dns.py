@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from blocks.environment import Environment
 from fleet import naming
+from fleet.records import RecordPlan
 from fleet.state import Droplet, Record
 from tasks.plans import Order
 from tasks.policy import gather, step
@@ -20,6 +21,12 @@ def point(droplet: Droplet, domain: str, comment: str, environment: Environment)
     """A proxied A record from the domain to this droplet, which must serve it by now."""
     address = droplet.public_address or ""
     return environment.cloudflare.client().ensure(domain, address, comment)
+
+
+@step("A record {record.name} to {record.content}: bring it back")
+def restore(record: Record, environment: Environment) -> Record:
+    """A record as it was before it was removed; its droplet serves the name again by now."""
+    return environment.cloudflare.client().ensure(record.name, record.content, record.comment)
 
 
 @step("A record {record.name} to {record.content}: remove")
@@ -39,14 +46,16 @@ def list_ours(order: Order, environment: Environment) -> list[Record]:
     ]
 
 
-def point_all(
-    order: Order, hosts: Sequence[Droplet], stale: Sequence[Record], environment: Environment
-) -> list[Record]:
-    """A record of every domain to every droplet, and none of the stale ones that did not become one of these."""
-    pairs = [(host, domain) for host in hosts for domain in order.service.domains]
+def point_all(order: Order, hosts: Sequence[Droplet], plan: RecordPlan, environment: Environment) -> list[Record]:
+    """The records that are to come, each to a droplet that serves its name by now, and none of the stale ones.
+
+    But for those that a new droplet took over: it may have the address of one that is gone.
+    """
+    named = {host.name: host for host in hosts}
+    pairs = [(named[one.droplet], one.name) for one in plan.add]
     futures = [point.submit(host, domain, order.comment(host), environment) for host, domain in pairs]
     records = gather("Pointing DNS", [f"{domain} to {host.name}" for host, domain in pairs], futures)
-    unpoint_all([record for record in stale if record.id not in {one.id for one in records}], environment)
+    unpoint_all([record for record in plan.stale if record.id not in {one.id for one in records}], environment)
     return records
 
 

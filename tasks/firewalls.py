@@ -6,27 +6,19 @@ from datetime import timedelta
 
 from blocks.digitalocean import DigitalOceanCredentials
 from blocks.environment import Environment
-from fleet import naming
+from fleet.firewalls import FirewallPlan
 from fleet.state import Firewall, Rule
 from tasks.policy import step
 from tasks.waits import wait_for
 
 SETTLE_DEADLINE = timedelta(minutes=2)
 POLL = timedelta(seconds=1)
-AGENT_PORT = "9999"
-WEB_PORTS = ("80", "443")
 
 
-@step("firewall of {environment.project}-{environment.name}")
-def apply_firewall(environment: Environment) -> Firewall:
-    """Lets the edge in on 80 and 443, the controller on 9999, and nobody else; waits until it holds."""
-    edge = environment.cloudflare.client().read_edge_ranges()
-    rules = (
-        *(Rule(port, addresses=edge) for port in WEB_PORTS),
-        Rule(AGENT_PORT, addresses=tuple(environment.controller_addresses)),
-    )
-    name, tag = naming.firewall(environment.spec()), naming.environment_tag(environment.spec())
-    return _settled(name, rules, (tag,), environment.digitalocean)
+def apply(plan: FirewallPlan, environment: Environment) -> None:
+    """The environment's firewall as planned; one that is as it should be is left alone."""
+    if plan.verb != "keep":
+        ensure_firewall(plan.name, plan.inbound, plan.tags, environment.digitalocean)
 
 
 @step("firewall {name}")

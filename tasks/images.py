@@ -1,7 +1,8 @@
-"""Images: built on one droplet, and only what is missing brought to the others."""
+"""Images: brought to one droplet from where they come, and only what is missing from there to the others."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,20 +11,21 @@ from typing import IO
 
 from prefect import get_run_logger, unmapped
 
-from agent import wire
+from agent import archives, wire
 from agent.client import AgentClient
 from blocks.environment import Environment
 from fleet.errors import PermanentError
-from fleet.spec import BuildSource, ImageSource, ServiceSpec
+from fleet.spec import Built, ControllerSource, ImageSource, ServiceSpec
 from fleet.state import Droplet, Image
+from tasks import sources
 from tasks.agents import reach
-from tasks.contexts import pack
+from tasks.contexts import BASE_TAG, pack
 from tasks.policy import TRANSFER, gather, step
+from tasks.sources.controller import Store, open_docker
 
 BUILD_DEADLINE = timedelta(minutes=30)
 SHIP_DEADLINE = timedelta(minutes=30)
 CHUNK_BYTES = 1 << 20
-BASE_TAG = "local/base:latest"
 
 
 @dataclass(frozen=True)
@@ -37,41 +39,101 @@ class Shipment:
 
 @step("{droplet.name}: image of {spec.name}", timeout=BUILD_DEADLINE, retries=2)
 def obtain_image(droplet: Droplet, spec: ServiceSpec, environment: Environment) -> Image:
-    """The service's image, built or pulled on this droplet."""
-    with reach(environment, droplet) as agent:
-        match spec.source:
-            case BuildSource(context, dockerfile):
-                return build(agent, Path(context), dockerfile, f"{spec.name}:latest", droplet.name)
-            case ImageSource(reference):
+    """The service's image, on this droplet: pulled, built, or sent from the controller's Docker."""
+    match spec.source:
+        case ImageSource(reference):
+            with reach(environment, droplet) as agent:
                 return _image(agent.pull(reference))
+        case ControllerSource(reference):
+            with open_docker() as docker, reach(environment, droplet) as agent:
+                return send(agent, docker, docker.find(reference), droplet.name)
+        case source:
+            with sources.packed(source, get_run_logger().info) as archive:
+                return _built(droplet, spec.name, source, archive, environment)
+
+
+def _built(droplet: Droplet, name: str, source: Built, archive: IO[bytes], environment: Environment) -> Image:
+    what = sources.title(source)
+    if source.build_on == "droplet":
+        with reach(environment, droplet) as agent:
+            return build(
+                agent, archive, source.dockerfile, f"{name}:latest", f"{droplet.name}: the build of the {what}"
+            )
+    with open_docker() as docker:
+        made = build_here(docker, archive, source.dockerfile, f"{environment.title()}/{name}:latest", what)
+        with reach(environment, droplet) as agent:
+            return send(agent, docker, made, droplet.name)
 
 
 @step("{droplet.name}: build local/base", timeout=BUILD_DEADLINE, retries=2)
 def build_base(droplet: Droplet, context: Path, dockerfile: str, environment: Environment) -> Image:
     """Builds `local/base:latest` on the droplet of a custom snapshot."""
-    with reach(environment, droplet) as agent:
-        return build(agent, context, dockerfile, BASE_TAG, droplet.name)
+    with pack(context, dockerfile) as archive, reach(environment, droplet) as agent:
+        return build(agent, archive, dockerfile, BASE_TAG, f"{droplet.name}: the build of {context}")
 
 
-def build(agent: AgentClient, context: Path, dockerfile: str, tag: str, where: str) -> Image:
+def build(agent: AgentClient, archive: IO[bytes], dockerfile: str, tag: str, what: str) -> Image:
     """Builds on a droplet, its output going to the run's log as it comes.
 
     Raises:
-        InvalidInput: there is nothing to build from.
         PermanentError: the build failed; the message holds the builder's words.
     """
     log = get_run_logger()
-    with pack(context, dockerfile) as archive:
-        for event in agent.build(_chunks(archive), tag=tag, dockerfile=dockerfile):
-            if event.error:
-                raise PermanentError(
-                    f"{where}: the build of {context} failed: {event.error}",
-                    hint="The output is in this run's log; mend the Dockerfile and run this again.",
-                )
-            if event.image:
-                return _image(event.image)
-            log.info("%s", (event.line or "").rstrip())
-    raise PermanentError(f"{where}: the build of {context} ended without an image.", hint="See the agent's journal.")
+    for event in agent.build(_chunks(archive), tag=tag, dockerfile=dockerfile):
+        if event.error:
+            raise failed(what, event.error)
+        if event.image:
+            return _image(event.image)
+        log.info("%s", (event.line or "").rstrip())
+    raise PermanentError(f"{what} ended without an image.", hint="See the agent's journal.")
+
+
+def build_here(docker: Store, archive: IO[bytes], dockerfile: str, tag: str, what: str) -> Image:
+    """Builds in the controller's Docker, its output going to the run's log as it comes.
+
+    Raises:
+        PermanentError: the build failed; the message holds the builder's words.
+    """
+    log, events = get_run_logger(), docker.build(archive, dockerfile, tag)
+    try:
+        for event in events:
+            if isinstance(event, Image):
+                return event
+            log.info("%s", event)
+    except PermanentError as error:
+        raise failed(f"the build of the {what} on the controller", error.message) from error
+    raise PermanentError(f"The build of the {what} on the controller ended without an image.")
+
+
+def failed(what: str, words: str) -> PermanentError:
+    """The error of a build."""
+    return PermanentError(
+        f"{what} failed: {words}", hint="The output is in this run's log; mend the Dockerfile and run this again."
+    )
+
+
+def send(agent: AgentClient, docker: Store, image: Image, where: str) -> Image:
+    """Brings an image of the controller's Docker to a droplet: only the layers that it lacks travel.
+
+    Raises:
+        PermanentError: what Docker saved is no archive of one image.
+    """
+    missing = agent.missing(wire.ImageQuery(image=image.id, layers=image.layers))
+    if missing.present:
+        get_run_logger().info("%s has image %s already", where, image.short)
+        return image
+    omit = frozenset(image.layers) - frozenset(missing.missing)
+    with tempfile.TemporaryFile() as whole:  # Docker may write last what says which layer is where
+        for chunk in docker.save(image.id):
+            whole.write(chunk)
+        whole.seek(0)
+        counted = _Counted()
+        try:
+            loaded = _image(agent.load(counted(archives.partial(whole, omit))))
+        except archives.Malformed as error:
+            raise PermanentError(f"The controller's Docker saved no archive of one image: {error}.") from error
+    get_run_logger().info("%s: %d layers, %.2f MB sent", where, len(missing.missing), counted.total / 1e6)
+    return loaded
 
 
 @step("{target.name}: ship {image.short}", TRANSFER, timeout=SHIP_DEADLINE)
@@ -81,21 +143,26 @@ def ship_image(source: Droplet, target: Droplet, image: Image, environment: Envi
         missing = to.missing(wire.ImageQuery(image=image.id, layers=image.layers))
         if missing.present:
             return Shipment(target.name, 0, 0)
-        sent = 0
-
-        def counted(chunks: Iterator[bytes]) -> Iterator[bytes]:
-            nonlocal sent
-            for chunk in chunks:
-                sent += len(chunk)
-                yield chunk
-
         omit = tuple(layer for layer in image.layers if layer not in missing.missing)
+        counted = _Counted()
         with (
             reach(environment, source) as origin,
             origin.save(wire.ImageSave(image=image.id, omit=omit)) as archive,
         ):
             to.load(counted(archive))
-    return Shipment(target.name, len(missing.missing), sent)
+    return Shipment(target.name, len(missing.missing), counted.total)
+
+
+class _Counted:
+    """Counts the bytes that go by."""
+
+    total = 0
+
+    def __call__(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """The same chunks."""
+        for chunk in chunks:
+            self.total += len(chunk)
+            yield chunk
 
 
 def _image(seen: wire.Image) -> Image:

@@ -8,18 +8,18 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from prefect import get_run_logger
 
+from agent.client import AgentClient, AgentProblem
 from blocks.environment import Environment
 from blocks.service import Service
 from blocks.snapshot import Snapshot
-from fleet import naming, plan, removal
+from fleet import naming, peers, plan, rollback
 from fleet.errors import InvalidInput, TransientError
-from fleet.spec import BuildSource, EnvironmentSpec, ServiceSpec
-from fleet.state import Droplet, Host, Image, World
-from tasks import agents, contexts
+from fleet.spec import EnvironmentSpec, ServiceSpec, Tcp
+from fleet.state import Droplet, Host, Image, Inventory, Route, World
+from tasks import agents, sources
 from tasks.policy import step
 
 YOUNG = timedelta(minutes=10)
@@ -54,8 +54,9 @@ def check(service: Service, snapshot: Snapshot | None = None) -> Order:
         Refused: a token was not accepted.
     """
     environment, spec = service.environment.spec(snapshot), service.spec()
-    if isinstance(spec.source, BuildSource):
-        contexts.check(Path(spec.source.context), spec.source.dockerfile)
+    sources.check(spec.source)
+    if isinstance(spec.runs, Tcp):
+        peers.check_offered(spec.name, spec.runs.port)
     owner = service.environment.digitalocean.client().account.read_owner()
     service.environment.cloudflare.client().read_zone()
     check_region(service.environment, environment)
@@ -97,56 +98,90 @@ def check_region(environment: Environment, spec: EnvironmentSpec) -> None:
 
 @step("observe {order.environment.project}-{order.environment.name}", timeout=timedelta(minutes=5))
 def observe(order: Order, environment: Environment) -> World:
-    """The environment as it is: its droplets with their containers, and the records of the service and its domains."""
-    droplets = environment.digitalocean.client().droplets.read_tagged(naming.environment_tag(order.environment))
+    """The environment as it is: its droplets with their containers, its firewall, and the records of the service.
+
+    Records of other services, and of other people, are among them where they have one of its names.
+    """
+    cloud, dns = environment.digitalocean.client(), environment.cloudflare.client()
+    droplets = cloud.droplets.read_tagged(naming.environment_tag(order.environment))
     with ThreadPoolExecutor(AT_ONCE) as pool:
         hosts = tuple(pool.map(lambda droplet: ask(droplet, environment), droplets))
-    dns = environment.cloudflare.client()
-    records = [record for domain in order.service.domains for record in dns.read_records(name=domain)]
+    running = {domain for host in hosts for seen in host.all_of(order.container) for domain in seen.hosts}
+    names = sorted({*order.service.domains, *running})
+    records = [record for name in names for record in dns.read_records(name=name)]
     records += dns.read_records(comment=naming.comment_mark(order.owner, order.environment, order.service.name))
-    return World(hosts=hosts, records=tuple({record.id: record for record in records}.values()))
+    firewall = cloud.firewalls.read(naming.firewall(order.environment))
+    return World(
+        hosts=hosts,
+        records=tuple({record.id: record for record in records}.values()),
+        firewalls=(firewall,) if firewall else (),
+        edge=dns.read_edge_ranges(),
+    )
 
 
 def ask(droplet: Droplet, environment: Environment) -> Host:
     """What a droplet's agent says; one that may still be starting is a reason to try again."""
+    if not naming.is_our_droplet(droplet.tags):
+        return Host(droplet, error="it was not made here")
     try:
         with agents.reach(environment, droplet) as agent:
-            found = agent.containers()
-        return Host(droplet, tuple(agents.container(seen) for seen in found.containers))
+            found, routes, inventory = agent.containers(), _routes(agent), _inventory(agent)
+        containers = tuple(agents.container(seen) for seen in found.containers)
+        return Host(droplet, containers, routes=routes, inventory=inventory)
     except TransientError as error:
         if datetime.now(UTC) - droplet.created_at < YOUNG:
             raise
         return Host(droplet, error=error.message)
 
 
+def _routes(agent: AgentClient) -> tuple[Route, ...] | None:
+    """What the droplet's nginx serves; None when it does not say, which is no reason to call the droplet silent."""
+    try:
+        found = agent.routes()
+    except AgentProblem:
+        return None
+    return tuple(Route(one.host, one.container, one.release) for one in found.routes)
+
+
+def _inventory(agent: AgentClient) -> Inventory | None:
+    """What else is there; None when the agent cannot say, and then nothing is done that could lose any of it."""
+    try:
+        found = agent.inventory()
+    except AgentProblem:
+        return None
+    return Inventory(found.strangers, found.volumes, found.unused)
+
+
 @step("plan {order.service.name}", retries=0)
-def decide(order: Order, world: World) -> plan.DeployPlan:
+def decide(order: Order, world: World, remove_empty: bool = False) -> plan.Plan:
     """Where the service will run and what has to be made for it, also as lines in the log."""
-    made = plan.plan_deploy(world, order.owner, order.environment, order.service, secrets.token_hex(6))
+    seed = secrets.token_hex(6)
+    made = plan.plan(world, plan.Desired(order.owner, order.environment, order.service, seed, remove_empty))
     for line in made.lines():
         get_run_logger().info("plan: %s", line)
     return made
 
 
-@step("plan the removal of {order.service.name}", retries=0)
-def decide_removal(order: Order, world: World, droplet: str | None) -> removal.UndeployPlan:
-    """What has to go, also as lines in the log."""
-    made = removal.plan_undeploy(world, order.owner, order.environment, order.service.name, droplet)
-    for line in made.lines() or ["nothing is there"]:
+@step("plan the rollback of {order.service.name}", retries=0)
+def decide_rollback(order: Order, world: World, release: str | None) -> rollback.RollbackPlan:
+    """Which release the droplets go back to, also as lines in the log."""
+    made = rollback.plan_rollback(world, order.owner, order.environment, order.service, release)
+    for line in made.lines():
         get_run_logger().info("plan: %s", line)
     return made
 
 
 @step("name the release of {order.service.name}", retries=0)
 def name_release(order: Order, image: Image, world: World, environment: Environment) -> str:
-    """The release's id; one that has the same content already, on any droplet, gives its own."""
+    """The release's id; one that has the same content already, on any droplet, gives its own.
+
+    But not one that a droplet has left behind: a release that was taken back there comes again under a new name.
+    """
     content = digest(order.service, image, environment.digitalocean.token.get_secret_value())
-    for host in world.hosts:
-        for seen in host.containers:
-            same = seen.name == order.container and seen.image == image.id
-            if same and seen.role != "previous" and naming.same_content(seen.release, content):
-                return seen.release
-    return naming.release(datetime.now(UTC), content)
+    known = [seen for host in world.hosts for seen in host.all_of(order.container)]
+    left = {seen.release for seen in known if seen.role == "previous"}
+    same = {one.release for one in known if one.image == image.id and naming.same_content(one.release, content)}
+    return max(same - left, default=naming.release(datetime.now(UTC), content))
 
 
 def digest(service: ServiceSpec, image: Image, key: str) -> str:
@@ -155,5 +190,5 @@ def digest(service: ServiceSpec, image: Image, key: str) -> str:
     It is keyed, because secrets are part of it and release ids are shown.
     """
     given = (image.id, service.runs, service.health, sorted(service.variables.items()), sorted(service.secrets.items()))
-    limits = (service.memory_mib, service.cpus, service.drain_seconds)
+    limits = (service.memory_mib, service.cpus, service.drain_seconds, service.volumes, service.command)
     return hmac.new(key.encode(), repr((given, limits)).encode(), hashlib.sha256).hexdigest()

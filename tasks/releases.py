@@ -1,80 +1,168 @@
-"""A release comes to all droplets of a service or to none: what undoes the steps of a deploy that failed."""
+"""A release comes to all droplets of a service or to none: what undoes the steps of a change that failed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
 
 from prefect import get_run_logger
-from prefect.futures import PrefectFuture
 
+from agent import wire
+from agent.client import AgentClient
 from blocks.environment import Environment
-from fleet.state import Container, Droplet
-from tasks import containers, dns
+from fleet.errors import DeployerError, PermanentError
+from fleet.state import Before, Container, Droplet, Record
+from tasks import agents, dns
+from tasks.agents import reach
+from tasks.containers import LONGEST
+from tasks.locks import Lock
 from tasks.plans import Order
-from tasks.policy import settle
+from tasks.policy import gather, reason, settle, step
 
-R = TypeVar("R")
+
+class HalfDone(PermanentError):
+    """A change failed, and so did a part of its undoing; `left` says what is how, by droplet or by `DNS`."""
+
+    def __init__(self, error: Exception, left: dict[str, str]) -> None:
+        lines = "".join(f"\n  {where}: {state}" for where, state in sorted(left.items()))
+        super().__init__(
+            f"{reason(error)}\nNot everything could be taken back:{lines}\n",
+            hint="Nothing has to be done by hand: run the deploy again, and it goes on from here.",
+        )
+        self.left = left
 
 
 @contextmanager
 def all_or_none(
-    order: Order, hosts: Sequence[Droplet], before: Mapping[str, str], release: str, environment: Environment
+    order: Order, lock: Lock, hosts: Sequence[Droplet], before: Before, release: str, environment: Environment
 ) -> Iterator[None]:
-    """Takes every droplet back to the release that it served `before`, when what is inside fails.
+    """Takes every droplet and DNS back to what was `before`, when what is inside fails; the error goes on afterwards.
 
-    The error goes on afterwards; a droplet that could not be taken back is named in the log.
+    Raises:
+        HalfDone: not everything could be taken back.
     """
     try:
         yield
-    except Exception:
-        get_run_logger().error("The deploy of %s failed: taking every droplet back.", release)
-        take_back(order, hosts, before, release, environment)
+    except Exception as error:
+        if not lock.holds():
+            raise  # another run may have taken over: what is there now is its work
+        get_run_logger().error("%s did not come to all droplets: taking every one of them back.", release)
+        left = take_back(order, lock, hosts, before, release, environment)
+        if left:
+            raise HalfDone(error, left) from error
         raise
 
 
 def take_back(
-    order: Order, hosts: Sequence[Droplet], before: Mapping[str, str], release: str, environment: Environment
-) -> None:
-    """The release off every droplet: back to the one before, or, where there was none, out of DNS and then removed."""
-    changed = [host for host in hosts if before.get(host.name) != release]
-    back = [host for host in changed if host.name in before]
-    fresh = [host for host in changed if host.name not in before]
-    name = order.container
-    states = attempt(
-        "go back", back, [containers.go_back.submit(host, name, before[host.name], environment) for host in back]
-    )
-    # A candidate that failed is stopped, and stays as evidence; one that runs would go on using its memory.
-    idle = [host for host in back if any(waits(one) for one in states.get(host.name, ()))]
-    attempt("let its candidate go", idle, [containers.abandon.submit(host, name, environment) for host in idle])
-    hidden = out_of_dns(order, fresh, environment)
-    attempt("let the release go", hidden, [containers.remove.submit(host, name, environment) for host in hidden])
+    order: Order, lock: Lock, hosts: Sequence[Droplet], before: Before, release: str, environment: Environment
+) -> dict[str, str]:
+    """The release off every droplet; gives what could not be taken back, in words.
+
+    Records that are new go first, so that none leads to a droplet that is about to stop serving its name; those that
+    went come back last, once their droplet serves it again.
+    """
+    left: dict[str, str] = {}
+    hidden = _hide(order, lock, before, environment, left)
+    changed = [host for host in hosts if before.releases.get(host.name) != release]
+    futures = [
+        restore.submit(host, lock, release, before.releases.get(host.name), hidden, environment) for host in changed
+    ]
+    results, failures = settle([host.name for host in changed], futures)
+    left |= {name: state for name, state in results.items() if state}
+    left |= {
+        host.name: f"{_seen(host, order.container, before, environment)} ({reason(failures[host.name])})"
+        for host in changed
+        if host.name in failures
+    }
+    _show(order, lock, [host for host in changed if host.name not in left], before, environment, left)
+    for where, state in left.items():
+        get_run_logger().error("%s could not be taken back: %s", where, state)
+    return left
 
 
-def out_of_dns(order: Order, hosts: Sequence[Droplet], environment: Environment) -> list[Droplet]:
-    """Those of the droplets to which no record of the service leads any more; the others go on serving."""
-    if not hosts:
-        return []
+@step("{droplet.name}: take {release} back", timeout=LONGEST)
+def restore(
+    droplet: Droplet, lock: Lock, release: str, before: str | None, hidden: bool, environment: Environment
+) -> str:
+    """What was before, current again; gives what is not so, in words.
+
+    A candidate that failed is stopped, and stays as evidence; one that runs would go on using its memory. Where there
+    was nothing before, the release goes, once no record leads to it any more (`hidden`).
+    """
+    name = lock.name
+    with reach(environment, droplet, fencing=lock.number(droplet)) as agent:
+        if before is not None:
+            agent.rollback(name, wire.Promote(release=before))
+        elif _has(agent, name, release, "current") and not hidden:
+            return f"serves {release}, as records may still lead to it"
+        elif _has(agent, name, release, "current"):
+            agent.remove(name)
+        if _runs(agent, name, release, "candidate"):
+            agent.remove_candidate(name)
+        if _runs(agent, name, release, "previous"):
+            agent.retire(name)
+    return ""
+
+
+def _has(agent: AgentClient, name: str, release: str, role: wire.Role) -> Container | None:
+    found = (agents.container(seen) for seen in agent.containers().containers)
+    return next((one for one in found if (one.name, one.release, one.role) == (name, release, role)), None)
+
+
+def _runs(agent: AgentClient, name: str, release: str, role: wire.Role) -> bool:
+    found = _has(agent, name, release, role)
+    return found is not None and found.runs
+
+
+def _hide(order: Order, lock: Lock, before: Before, environment: Environment, left: dict[str, str]) -> bool:
+    """Whether no record is left that the change made."""
     try:
-        marks = {order.comment(host) for host in hosts}
-        records = [one for one in dns.list_ours(order, environment) if one.comment in marks]
-        dns.unpoint_all(records, environment)
-        dns.let_forget(records)
-    except Exception as error:  # every droplet is still to be dealt with; the deploy fails by its own error
-        get_run_logger().error("DNS could not be taken back, so %s serve on: %s", [one.name for one in hosts], error)
-        return []
-    return list(hosts)
+        added = [one for one in dns.list_ours(order, environment) if one not in before.records]
+        if added:
+            lock.confirm()  # no agent guards DNS
+            dns.unpoint_all(added, environment)
+            dns.let_forget(added)
+    except Exception as error:  # every droplet is still to be dealt with; the run fails by its own error
+        left["DNS"] = f"records that this run made may still be there ({reason(error)})"
+        return False
+    return True
 
 
-def waits(container: Container) -> bool:
-    """Whether this is a candidate that runs."""
-    return container.role == "candidate" and container.status == "running"
+def _show(
+    order: Order, lock: Lock, back: Sequence[Droplet], before: Before, environment: Environment, left: dict[str, str]
+) -> None:
+    """The records to these droplets that the change had removed."""
+    addresses = {host.public_address for host in back if host.name in before.releases}
+    wanted = [one for one in before.records if one.type == "A" and one.content in addresses]
+    if not wanted or "DNS" in left:
+        return
+    try:
+        there = {(one.name, one.content) for one in dns.list_ours(order, environment)}
+        missing = [one for one in wanted if (one.name, one.content) not in there]
+        if missing:
+            lock.confirm()  # no agent guards DNS
+            _restore_records(missing, environment)
+    except Exception as error:  # the run fails by its own error
+        left["DNS"] = f"records that were there before may be missing ({reason(error)})"
 
 
-def attempt(what: str, hosts: Sequence[Droplet], futures: Sequence[PrefectFuture[R]]) -> dict[str, R]:
-    """Waits for all; gives the results by droplet. One that fails is named in the log, and the next run repairs it."""
-    results, failures = settle([host.name for host in hosts], futures)
-    for name, error in failures.items():
-        get_run_logger().error("%s could not %s: %s Run the deploy again to repair it.", name, what, error)
-    return results
+def _restore_records(records: Sequence[Record], environment: Environment) -> None:
+    labels = [f"{one.name} to {one.content}" for one in records]
+    gather("Bringing records back", labels, [dns.restore.submit(one, environment) for one in records])
+
+
+def _seen(host: Droplet, name: str, before: Before, environment: Environment) -> str:
+    """What serves on a droplet that could not be taken back, in words."""
+    was = before.releases.get(host.name)
+    wanted = f"instead of {was}" if was else "although it served nothing before"
+    try:
+        with reach(environment, host) as agent:
+            found = (agents.container(seen) for seen in agent.containers().containers)
+            current = next((one for one in found if (one.name, one.role) == (name, "current")), None)
+    except DeployerError:
+        return f"could not be looked at; it served {was or 'nothing'} before, and goes on with what it serves now"
+    if current is None:
+        return f"serves nothing {wanted}" if was else "serves nothing, as before, but was not tidied up"
+    if current.release == was:
+        return f"serves {was}, as before, but was not tidied up"
+    return f"serves {current.release} {wanted}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -17,6 +17,9 @@ from tasks.policy import step
 
 VERIFY_DEADLINE = timedelta(seconds=60)
 REQUEST_SECONDS = 10.0
+REFUSED = range(400, 1000)
+ABSENT = frozenset({421, *range(500, 1000)})
+"""What a server answers that does not serve the name, or cannot."""
 
 
 @step("{spec.name}: verify through the edge", timeout=VERIFY_DEADLINE * 2)
@@ -29,7 +32,17 @@ def verify(spec: ServiceSpec, environment: Environment) -> dict[str, int]:
     return {domain: _ask(environment.url(domain) + (spec.health.path or "/")) for domain in spec.domains}
 
 
-def _ask(url: str) -> int:
+@step("verify {domains} through the edge", timeout=VERIFY_DEADLINE * 2)
+def verify_back(domains: Sequence[str], environment: Environment) -> dict[str, int]:
+    """Asks for the domains of a release that served before: it need not know today's health path, so any page will do.
+
+    Raises:
+        TransientError: a domain did not answer, or with a status of a server that does not serve it.
+    """
+    return {domain: _ask(environment.url(domain) + "/", ABSENT) for domain in domains}
+
+
+def _ask(url: str, bad: Container[int] = REFUSED) -> int:
     parts = urlsplit(url)
     host = parts.hostname or ""
     # Names under localhost are this machine, whatever the resolver says (RFC 6761, section 6.3).
@@ -38,7 +51,7 @@ def _ask(url: str) -> int:
         reply = httpx.get(target, headers={"Host": parts.netloc}, timeout=REQUEST_SECONDS)
     except httpx.TransportError as error:
         raise TransientError(f"{url} did not answer: {error}.", hint="Is its DNS record visible already?") from error
-    if reply.status_code >= httpx.codes.BAD_REQUEST:
+    if reply.status_code in bad:
         raise TransientError(f"{url} answers {reply.status_code}.", hint="Look at the service with the flow `logs`.")
     return reply.status_code
 

@@ -61,10 +61,29 @@ class Firewalls(Protocol):
         """The firewall of that exact name."""
 
     def ensure(self, name: str, inbound: tuple[Rule, ...], tags: tuple[str, ...]) -> Firewall:
-        """Creates it or brings it to these rules and tags; outbound is open. It may not be settled yet."""
+        """Creates it or brings it to these rules and tags; outbound is open. It may not be settled yet.
+
+        One of that name that is attached to none of our tags is not ours: a `PermanentError`, and no change.
+        """
 
     def remove(self, name: str) -> None:
-        """Deletes the firewall of that exact name; absent is fine."""
+        """Deletes our firewall of that exact name; absent is fine, and one that is not ours is a `PermanentError`."""
+
+
+class Tags(Protocol):
+    """Tags of the account."""
+
+    def read_all(self) -> dict[str, int]:
+        """All tags (all pages), and how many things carry each; a firewall that is attached to one does not count."""
+
+    def add(self, tag: str, droplet_id: int) -> None:
+        """Puts a tag (made when new) on a droplet, which must be there."""
+
+    def remove(self, tag: str, droplet_id: int) -> None:
+        """Takes a tag off a droplet; an absent tag or droplet is fine."""
+
+    def discard(self, tag: str) -> bool:
+        """Deletes a tag that nothing carries, absent is fine; False, and no change, when something carries it."""
 
 
 class Keys(Protocol):
@@ -131,3 +150,7 @@ class Cloud(Protocol):
     @property
     def snapshots(self) -> Snapshots:
         """Its snapshots."""
+
+    @property
+    def tags(self) -> Tags:
+        """Its tags."""

@@ -5,7 +5,7 @@ A droplet becomes active, and an action complete, when it is next read: waits en
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
@@ -89,6 +89,7 @@ class FakeDroplets:
         self._account, self._snapshots, self._faults = account, snapshots, faults
         self._ids = count(101)
         self.all: dict[int, Droplet] = {}
+        self.gone: list[Droplet] = []
         self.requests: list[DropletRequest] = []
         self._actions: dict[int, Action] = {}
 
@@ -144,6 +145,7 @@ class FakeDroplets:
         found = self.all.get(droplet_id)
         if found and not naming.is_our_droplet(found.tags):
             raise PermanentError(f"The droplet {found.name} is not ours.")
+        self.gone += [found] if found else []
         self.all.pop(droplet_id, None)
 
     def _create(self, request: DropletRequest, tag: str) -> Droplet:
@@ -239,6 +241,8 @@ class FakeFirewalls:
         """Creates it or brings it to these rules."""
         self._faults.enter("firewalls.ensure")
         found = self.all.get(name)
+        if found:
+            naming.check_firewall(name, found.tags)
         if found is None or (found.inbound, found.tags) != (inbound, tags):
             self.all[name] = Firewall(
                 found.id if found else f"firewall-{len(self.all)}", name, inbound, tags, settled=False
@@ -248,7 +252,57 @@ class FakeFirewalls:
     def remove(self, name: str) -> None:
         """Deletes it."""
         self._faults.enter("firewalls.remove")
+        if name in self.all:
+            naming.check_firewall(name, self.all[name].tags)
         self.all.pop(name, None)
+
+
+class FakeTags:
+    """The port `Tags`; a tag stays when the last thing that carried it is gone."""
+
+    def __init__(self, cloud: FakeDigitalOcean) -> None:
+        self._cloud, self._faults = cloud, cloud.faults
+        self.made: set[str] = set()
+
+    @property
+    def all(self) -> dict[str, int]:
+        """Tags, and how many droplets and snapshots carry each."""
+        carried = Counter(tag for one in self._cloud.droplets.all.values() for tag in one.tags)
+        carried.update(tag for one in self._cloud.snapshots.all.values() for tag in one.tags)
+        held = {tag for one in self._cloud.firewalls.all.values() for tag in one.tags}
+        self.made |= {*carried, *held, *(tag for one in self._cloud.droplets.gone for tag in one.tags)}
+        self._cloud.droplets.gone.clear()
+        return {tag: carried[tag] for tag in sorted(self.made)}
+
+    def read_all(self) -> dict[str, int]:
+        """All of them."""
+        self._faults.enter("tags.read_all")
+        return self.all
+
+    def add(self, tag: str, droplet_id: int) -> None:
+        """Puts it on a droplet."""
+        self._faults.enter("tags.add")
+        if droplet_id not in self._cloud.droplets.all:
+            raise NotFound(f"There is no droplet {droplet_id}.")
+        found = self._cloud.droplets.all[droplet_id]
+        self._cloud.droplets.all[droplet_id] = replace(found, tags=found.tags | {tag})
+
+    def remove(self, tag: str, droplet_id: int) -> None:
+        """Takes it off a droplet."""
+        self._faults.enter("tags.remove")
+        found = self._cloud.droplets.all.get(droplet_id)
+        if found and tag in self.all:
+            self._cloud.droplets.all[droplet_id] = replace(found, tags=found.tags - {tag})
+
+    def discard(self, tag: str) -> bool:
+        """Deletes it when nothing carries it."""
+        self._faults.enter("tags.discard")
+        if self.all.get(tag, 0):
+            return False
+        self.made.discard(tag)
+        for name, one in self._cloud.firewalls.all.items():
+            self._cloud.firewalls.all[name] = replace(one, tags=tuple(kept for kept in one.tags if kept != tag))
+        return True
 
 
 class FakeKeys:
@@ -284,6 +338,7 @@ class FakeDigitalOcean:
         self.droplets = FakeDroplets(self.account, self.snapshots, self.faults)
         self.firewalls = FakeFirewalls(self.faults)
         self.keys = FakeKeys(self.faults)
+        self.tags = FakeTags(self)
 
 
 class FakeCloudflare:

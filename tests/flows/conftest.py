@@ -13,7 +13,24 @@ from prefect import Task
 from tests.flows.fleet_of_fakes import Fleet, open_fleet
 
 SOON, LATE = timedelta(milliseconds=50), timedelta(seconds=5)
-MODULES = ("containers", "dns", "droplets", "firewalls", "health", "images", "logs", "plans", "reports")
+MODULES = (
+    "containers",
+    "dns",
+    "droplets",
+    "firewalls",
+    "health",
+    "images",
+    "leftovers",
+    "locks",
+    "logs",
+    "peers",
+    "plans",
+    "releases",
+    "removal",
+    "reports",
+    "rollouts",
+    "tombstones",
+)
 
 
 @pytest.fixture
@@ -23,6 +40,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.droplets.POLL", SOON)
     monkeypatch.setattr("tasks.droplets.READY_DEADLINE", LATE)
     monkeypatch.setattr("tasks.firewalls.POLL", SOON)
+    monkeypatch.setattr("tasks.locks.POLL", SOON)
+    monkeypatch.setattr("tasks.leftovers.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("tasks.removal.POLL", SOON)
     monkeypatch.setattr("agent.client.session.POLL_SECONDS", SOON.total_seconds())
     monkeypatch.setattr("agent.server.slots._POLL_SECONDS", SOON.total_seconds())
     for name in MODULES:

@@ -21,9 +21,12 @@ from starlette.types import ASGIApp
 from agent import keys, wire
 from agent.server import serve
 from agent.server.app import create_app
+from agent.server.peers import Peers
+from agent.server.peers_conf import Site
 from agent.server.settings import Settings, load
 from fleet.state import DropletRequest
 from tests.fakes.engine import FakeEngine
+from tests.fakes.proxy import FakeProxy
 from tests.fakes.router import FakeRouter
 from tests.transports import abort_all
 
@@ -37,7 +40,7 @@ class Machine:
 
     def __init__(self, request: DropletRequest, address: str, folder: Path) -> None:
         self.name, self.address, self._folder = request.name, address, folder
-        self.engine, self.router = FakeEngine(), FakeRouter()
+        self.engine, self.router, self.proxy = FakeEngine(), FakeRouter(), FakeProxy()
         self.starts = 0
         """How often the agent has started: once to be enrolled, once under its own secret."""
         self._over = Event()
@@ -49,6 +52,11 @@ class Machine:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(file["content"])
         self._thread.start()
+
+    @property
+    def table(self) -> Peers:
+        """The peers that it knows."""
+        return Peers(self.name, Site(self._folder / "state/peers", self._folder / "run"), self.engine, self.proxy)
 
     @property
     def releases(self) -> dict[str, str]:
@@ -64,9 +72,15 @@ class Machine:
     def changes(self) -> list[str]:
         """The calls so far that changed something here."""
         looks = {"engine.instances", "engine.logs", "engine.version", "engine.image", "engine.images"}
+        looks |= {"engine.strangers", "engine.volume_names"}
         looks |= {"router.read", "router.totals", "router.in_flight", "router.check", "router.update"}
         calls = [*self.engine.crashes.calls, *self.router.crashes.calls]
         return [call for call in calls if call not in looks]
+
+    @property
+    def answers(self) -> bool:
+        """Whether the agent is there."""
+        return self._thread.is_alive()
 
     def silence(self) -> None:
         """The agent answers no more; the containers run on."""
@@ -74,6 +88,12 @@ class Machine:
         self._stop()
         self._thread.join(PATIENCE_SECONDS)
         assert not self._thread.is_alive(), f"the agent of {self.name} did not end"
+
+    def wake(self) -> None:
+        """The agent is back after a silence."""
+        self._over.clear()
+        self._thread = Thread(target=self._run)
+        self._thread.start()
 
     def close(self) -> None:
         """Ends everything."""
@@ -101,7 +121,7 @@ class Machine:
         """The application, after a request that no route takes: by then FastAPI has built them all."""
         headers = {wire.KEY_HEADER: keys.api_key(settings.secret)}
         with MAKING:
-            app = create_app(settings, self.engine, self.router, lambda: self._end_process())
+            app = create_app(settings, self.engine, self.router, lambda: self._end_process(), self.table)
             transport = httpx.ASGITransport(app)
             async with httpx.AsyncClient(transport=transport, base_url="https://agent", headers=headers) as client:
                 assert (await client.get("/no/such/route")).status_code == httpx.codes.NOT_FOUND

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 from blocks.service import Service
 from fleet.errors import TransientError
 from flows.deploy import deploy
@@ -39,6 +42,32 @@ def test_deploying_the_same_again_changes_nothing(fleet: Fleet) -> None:
     assert fleet.cloud.firewalls.all == firewalls
     assert len(fleet.droplets.requests) == 2
     assert [call for call in fleet.changes if call in ("engine.create", "engine.start", "engine.stop")] == starts
+    assert "✅ nothing to do: every droplet serves this release already" in latest("deploy-demo-prod-hello")
+
+
+def test_with_nothing_to_do_only_the_image_is_built(fleet: Fleet) -> None:
+    deploy(fleet.service())
+    before = fleet.changes
+    deploy(fleet.service())
+    assert Counter(fleet.changes) - Counter(before) == Counter(["engine.build"])
+
+
+def test_a_record_that_somebody_deleted_comes_back_although_the_release_is_the_same(fleet: Fleet) -> None:
+    deploy(fleet.service())
+    ids = [machine.ids for machine in fleet.machines]
+    fleet.dns.all.popitem()
+    deploy(fleet.service())
+    assert fleet.records == fleet.everywhere
+    assert [machine.ids for machine in fleet.machines] == ids
+    assert "✅ unchanged" in latest("deploy-demo-prod-hello")
+
+
+def test_a_firewall_that_somebody_changed_is_mended(fleet: Fleet) -> None:
+    deploy(fleet.service(replicas=1))
+    (name, wall), *_ = fleet.cloud.firewalls.all.items()
+    fleet.cloud.firewalls.all[name] = replace(wall, inbound=wall.inbound[1:])
+    deploy(fleet.service(replicas=1))
+    assert fleet.cloud.firewalls.all[name].inbound == wall.inbound
 
 
 def test_one_more_replica_leaves_those_that_serve_and_makes_one_droplet(fleet: Fleet) -> None:
@@ -69,9 +98,6 @@ def test_a_lost_reply_to_the_creation_of_a_droplet_makes_no_second_droplet(fleet
     assert fleet.cloud.faults.calls.count("droplets.ensure") == 2
     assert len(fleet.droplets.requests) == len(fleet.droplets.all) == 1
     assert fleet.records == fleet.everywhere
-
-
-STALE_LAST = "flows/deploy.py removes stale records after it has verified, and by ids that `point` may have adopted"
 
 
 def test_records_of_hosts_that_are_gone_are_removed_at_the_end(fleet: Fleet) -> None:

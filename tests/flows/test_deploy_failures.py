@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from fleet.errors import HostsFailed, InvalidInput, PermanentError, Refused, TransientError
+from fleet.state import Droplet
 from flows.deploy import deploy
+from tasks.releases import HalfDone
 from tests.flows.artifacts import latest
-from tests.flows.fleet_of_fakes import DOMAIN, Fleet
+from tests.flows.fleet_of_fakes import DOMAIN, ZONE, Fleet
 
 
 class Every(set[str]):
@@ -78,17 +80,123 @@ def test_droplets_are_taken_back_also_when_dns_cannot_be_asked_any_more(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deploy(fleet.service(replicas=1))
-    before = fleet.machines[0].releases["current"]
+    old = fleet.machines[0]
+    before = old.releases["current"]
     fleet.write("two")
+    ensure = fleet.dns.ensure
 
-    def away(*_: object) -> None:
+    def away(*given: str) -> None:
+        ensure(*given)
         fleet.dns.faults.fail("dns.read_records", *[TransientError("Cloudflare answers 500")] * 9)
         raise PermanentError("the zone is locked")
 
     monkeypatch.setattr(fleet.dns, "ensure", away)
-    with pytest.raises((HostsFailed, TransientError)):
-        deploy(fleet.service(replicas=1))
-    assert fleet.machines[0].releases["current"] == before
+    with pytest.raises(HalfDone, match="the zone is locked") as caught:
+        deploy(fleet.service(replicas=2))
+    fresh = next(machine for machine in fleet.machines if machine is not old)
+    release = fresh.releases["current"]
+    assert old.releases["current"] == before
+    assert fleet.records == fleet.everywhere, "the fresh one serves, as a record may lead to it"
+    assert caught.value.left == {
+        "DNS": "records that this run made may still be there (Cloudflare answers 500)",
+        fresh.name: f"serves {release}, as records may still lead to it",
+    }
+    report = latest("deploy-demo-prod-hello")
+    assert "❌ failed, and not everything could be taken back: the next deploy goes on from here" in report
+    assert f"| {fresh.name} | {fresh.address} | none | serves {release}, as records may still lead to it |" in report
+
+
+def test_a_promotion_that_fails_on_the_fourth_of_five_droplets_leaves_the_old_release_on_all(fleet: Fleet) -> None:
+    deploy(fleet.service(replicas=5))
+    before = [machine.releases["current"] for machine in fleet.machines]
+    records = dict(fleet.dns.all)
+    fleet.write("two")
+    fourth = fleet.machines[3]
+    fourth.router.refusing = "it is out of order"
+    with pytest.raises(HostsFailed, match=r"Promoting .* failed on 1 of 5 droplets") as caught:
+        deploy(fleet.service(replicas=5))
+    assert list(caught.value.failures) == [fourth.name]
+    assert [machine.releases["current"] for machine in fleet.machines] == before
+    assert fleet.serving == set(before)
+    assert fleet.dns.all == records
+    assert "candidate" not in fourth.releases, "a healthy candidate goes"
+    running = [one.role for machine in fleet.machines for one in machine.engine.instances() if one.running]
+    assert running == ["current"] * 5, "what was taken back does not run on"
+    assert "❌ failed: every droplet serves what it served before" in latest("deploy-demo-prod-hello")
+
+
+def test_a_droplet_that_cannot_be_taken_back_is_named_with_its_state_and_the_next_deploy_repairs_it(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(fleet.service(replicas=3))
+    before = fleet.machines[0].releases["current"]
+    fleet.write("two")
+    stuck = fleet.machines[1]
+
+    def fail(*_: object) -> list[tuple[int, str]]:
+        old = next(one for one in stuck.engine.instances() if one.release == before)
+        stuck.engine.unstartable = {before}
+        stuck.engine.exit(old.full_name)
+        return [(503, "")]
+
+    visit = fleet.visit
+    monkeypatch.setattr(fleet, "visit", fail)
+    with pytest.raises(HalfDone) as caught:
+        deploy(fleet.service(replicas=3))
+    monkeypatch.setattr(fleet, "visit", visit)
+    failed = stuck.releases["current"]
+    assert [machine.releases["current"] for machine in fleet.machines] == [before, failed, before]
+    assert list(caught.value.left) == [stuck.name]
+    assert caught.value.left[stuck.name].startswith(f"serves {failed} instead of {before} (")
+    assert "run the deploy again, and it goes on from here" in str(caught.value)
+    report = latest("deploy-demo-prod-hello")
+    assert f"| {stuck.name} | {stuck.address} | {before} | serves {failed} instead of {before} (" in report
+    deploy(fleet.service(replicas=3))
+    releases = {machine.releases["current"] for machine in fleet.machines}
+    assert len(releases) == 1
+    assert releases.isdisjoint({before, failed}), "the same content comes again under a new name"
+    assert fleet.serving == releases
+    assert fleet.records == fleet.everywhere
+
+
+def test_a_new_name_leaves_dns_again_and_the_one_given_up_comes_back(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(fleet.service())
+    records = fleet.records
+    renamed = fleet.service(runs={"port": 8080, "domains": [f"hi.{ZONE}"]})
+    visit = fleet.visit
+    monkeypatch.setattr(fleet, "visit", lambda *_: [(503, "")])
+    with pytest.raises(TransientError, match="answers 503"):
+        deploy(renamed)
+    monkeypatch.setattr(fleet, "visit", visit)
+    assert fleet.records == records == fleet.everywhere
+    assert [status for status, _ in fleet.visit(DOMAIN)] == [200, 200]
+
+
+def test_a_fresh_droplet_whose_candidate_failed_keeps_it_stopped_as_evidence(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(fleet.service(replicas=1))
+    old = fleet.machines[0]
+    before = old.releases["current"]
+    fleet.write("two")
+    read = fleet.droplets.read
+
+    def boot_ill(droplet_id: int) -> Droplet | None:
+        found = read(droplet_id)
+        for machine in fleet.machines:
+            if machine is not old:
+                machine.engine.crashing = Every()
+        return found
+
+    monkeypatch.setattr(fleet.droplets, "read", boot_ill)
+    with pytest.raises(HostsFailed, match=r"Preparing .* failed on 1 of 2 droplets"):
+        deploy(fleet.service(replicas=2))
+    fresh = next(machine for machine in fleet.machines if machine is not old)
+    assert list(fresh.releases) == ["candidate"]
+    assert [one.running for one in fresh.engine.instances()] == [False]
+    assert (old.releases, fleet.serving) == ({"current": before}, {before})
 
 
 def test_a_domain_that_does_not_answer_well_takes_every_droplet_back(

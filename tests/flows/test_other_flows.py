@@ -1,4 +1,4 @@
-"""The flows `undeploy`, `health-check` and `logs`, with real agents on fake droplets."""
+"""The flows `health-check` and `logs`, with real agents on fake droplets."""
 
 from __future__ import annotations
 
@@ -6,68 +6,12 @@ import json
 
 import pytest
 
-from fleet.errors import InvalidInput, PermanentError, TransientError
+from fleet.errors import InvalidInput, PermanentError
 from flows.deploy import deploy
 from flows.health_check import health_check
 from flows.logs import logs
-from flows.undeploy import undeploy
 from tests.flows.artifacts import latest
-from tests.flows.fleet_of_fakes import DOMAIN, Fleet
-
-
-def test_an_undeploy_of_one_droplet_leaves_the_others_record_and_one_of_somebody_else(fleet: Fleet) -> None:
-    deploy(fleet.service())
-    stray = fleet.add_stray_record()
-    gone, stays = fleet.machines
-    before = stays.ids
-    undeploy(fleet.service(), gone.name)
-    assert fleet.records == sorted([(DOMAIN, stays.address), (DOMAIN, stray.content)])
-    assert stays.ids == before
-    assert stays.router.get(DOMAIN)[0] == 200
-    assert gone.releases == {}
-    assert gone.router.get(DOMAIN)[0] == 421
-    assert len(fleet.droplets.all) == 2, "the droplets stay"
-
-
-def test_an_undeploy_takes_records_before_routes_and_routes_before_containers(fleet: Fleet) -> None:
-    deploy(fleet.service(replicas=1))
-    machine = fleet.machines[0]
-    seen: list[tuple[bool, bool, bool]] = []
-    machine.engine.crashes.watch = machine.router.crashes.watch = lambda: seen.append(
-        (bool(fleet.dns.all), bool(machine.router.table.routes), bool(machine.engine._found))
-    )
-    undeploy(fleet.service())
-    stages = list(dict.fromkeys(seen))
-    assert stages == [(True, True, True), (False, True, True), (False, False, True), (False, False, False)]
-
-
-def test_an_undeploy_twice_changes_nothing_more(fleet: Fleet) -> None:
-    deploy(fleet.service())
-    undeploy(fleet.service())
-    assert fleet.records == []
-    assert [machine.releases for machine in fleet.machines] == [{}, {}]
-    before = fleet.changes
-    undeploy(fleet.service())
-    assert fleet.changes == before
-    assert "Nothing was there: nothing was changed." in latest("undeploy-demo-prod-hello")
-
-
-def test_an_undeploy_of_a_droplet_that_is_not_there_changes_nothing(fleet: Fleet) -> None:
-    deploy(fleet.service(replicas=1))
-    before = fleet.changes
-    with pytest.raises(InvalidInput, match=f"Its droplets: {fleet.machines[0].name}. Choose one of them."):
-        undeploy(fleet.service(), "demo-prod-nothere")
-    assert fleet.changes == before
-
-
-def test_a_silent_droplet_stops_an_undeploy_before_anything_changes(fleet: Fleet) -> None:
-    deploy(fleet.service())
-    fleet.machines[0].silence()
-    before = fleet.changes
-    with pytest.raises(TransientError, match="cannot be seen"):
-        undeploy(fleet.service())
-    assert fleet.changes == before
-    assert fleet.records == fleet.everywhere
+from tests.flows.fleet_of_fakes import Fleet
 
 
 def test_a_health_sweep_reports_unknown_for_a_silent_droplet_and_changes_nothing(fleet: Fleet) -> None:

@@ -10,6 +10,7 @@ from fleet.cloud.digitalocean.droplets import Droplets
 from fleet.cloud.digitalocean.firewalls import Firewalls
 from fleet.cloud.digitalocean.keys import Keys
 from fleet.cloud.digitalocean.snapshots import Snapshots
+from fleet.cloud.digitalocean.tags import Tags
 
 
 class DigitalOcean:
@@ -22,6 +23,7 @@ class DigitalOcean:
         self.firewalls = Firewalls(api)
         self.keys = Keys(api)
         self.snapshots = Snapshots(api)
+        self.tags = Tags(api)
 
 
 __all__ = ["DigitalOcean"]

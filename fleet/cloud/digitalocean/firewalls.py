@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fleet import naming
 from fleet.cloud.digitalocean.api import Api
 from fleet.state import Firewall, Rule
 
@@ -26,8 +27,14 @@ class Firewalls:
         return next((_firewall(item) for item in found if item["name"] == name), None)
 
     def ensure(self, name: str, inbound: tuple[Rule, ...], tags: tuple[str, ...]) -> Firewall:
-        """Creates it or brings it to these rules and tags."""
+        """Creates it or brings it to these rules and tags.
+
+        Raises:
+            PermanentError: one of that name is there, and its tags say that it is not ours.
+        """
         found = self.read(name)
+        if found:
+            naming.check_firewall(name, found.tags)
         if found and _same(found, inbound, tags):
             return found
         for tag in tags:
@@ -43,9 +50,14 @@ class Firewalls:
         return _firewall(self._api.call(self._api.sdk.firewalls.update, "firewall", found.id, body=body))
 
     def remove(self, name: str) -> None:
-        """Deletes the firewall of that exact name; absent is fine."""
+        """Deletes our firewall of that exact name; absent is fine.
+
+        Raises:
+            PermanentError: its tags say that it is not ours.
+        """
         found = self.read(name)
         if found:
+            naming.check_firewall(name, found.tags)
             self._api.do(self._api.sdk.firewalls.delete, found.id)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,14 +10,18 @@ from uuid import uuid4
 
 import httpx
 import pytest
+import trustme
 from fastapi import FastAPI
 
 from fleet.cloud.cloudflare import Cloudflare
+from fleet.cloud.digitalocean import DigitalOcean, api
 from fleet.cloud.ports import Cloud, Dns
 from sandbox.cloudflare import zones
 from sandbox.cloudflare.routes import router
 from sandbox.store import Store
 from tests.contract.cloud.serving import served
+from tests.contract.sandbox.digitalocean.conftest import TOKENS
+from tests.contract.sandbox.digitalocean.conftest import Cloud as Sandbox
 from tests.fakes.clouds import FakeCloudflare, FakeDigitalOcean
 
 Foreign = Callable[[str, str], str]
@@ -30,10 +35,15 @@ def intent() -> str:
     return uuid4().hex[:12]
 
 
-@pytest.fixture
-def cloud() -> Cloud:
+@pytest.fixture(params=["fake", "sandbox"])
+def cloud(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cloud]:
     """The droplets' port and its neighbours."""
-    return FakeDigitalOcean()
+    if request.param == "fake":
+        yield FakeDigitalOcean()
+        return
+    with contextlib.closing(Sandbox(tmp_path, trustme.CA())) as box:
+        yield DigitalOcean(TOKENS["digitalocean"], box.url, box.authority_file)
+        api.CLIENTS.close()
 
 
 @pytest.fixture(scope="session")

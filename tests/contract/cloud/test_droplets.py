@@ -6,7 +6,7 @@ import pytest
 
 from fleet import naming
 from fleet.cloud.ports import Cloud
-from fleet.errors import InvalidInput, NotFound
+from fleet.errors import InvalidInput, NotFound, PermanentError
 from fleet.spec import EnvironmentSpec
 from fleet.state import DropletRequest, Rule
 from tests.contract.cloud.waiting import until
@@ -30,7 +30,7 @@ def test_the_same_intent_gives_the_same_droplet(cloud: Cloud, intent: str) -> No
 
 def test_a_droplet_becomes_active_with_its_addresses_and_tags(cloud: Cloud, intent: str) -> None:
     made = cloud.droplets.ensure(request(intent))
-    found = until(lambda: cloud.droplets.read(made.id), lambda seen: bool(seen and seen.public_address))
+    found = until(lambda: cloud.droplets.read(made.id), lambda seen: bool(seen and seen.status == "active"))
     assert found
     assert (found.name, found.status, found.region, found.size) == (made.name, "active", "fra1", "s-1vcpu-1gb")
     assert found.tags == naming.droplet_tags(SPEC) | {naming.intent_tag(intent)}
@@ -95,6 +95,48 @@ def test_a_firewall_is_made_once_changed_and_removed(cloud: Cloud, intent: str) 
     cloud.firewalls.remove(name)
     cloud.firewalls.remove(name)
     assert cloud.firewalls.read(name) is None
+
+
+def test_a_firewall_of_our_name_that_is_attached_to_no_tag_of_ours_is_not_ours(cloud: Cloud, intent: str) -> None:
+    name, tag = f"deployer-{intent}", naming.environment_tag(SPEC)
+    rules = (Rule("80", addresses=("127.76.0.0/24",)),)
+    theirs = cloud.firewalls.ensure(name, rules, (tag,))
+    cloud.tags.discard(tag)
+    for change in (lambda: cloud.firewalls.ensure(name, rules, (tag,)), lambda: cloud.firewalls.remove(name)):
+        with pytest.raises(PermanentError, match="it is not ours, and was left alone"):
+            change()
+    found = cloud.firewalls.read(name)
+    assert found
+    assert (found.id, found.tags) == (theirs.id, ())
+
+
+def test_a_tag_is_put_on_a_droplet_and_taken_off_again_and_again(cloud: Cloud, intent: str) -> None:
+    made, tag = cloud.droplets.ensure(request(intent)), f"deployer-tombstone:hello:{intent}"
+    for _ in range(2):
+        cloud.tags.add(tag, made.id)
+    assert [found.id for found in cloud.droplets.read_tagged(tag)] == [made.id]
+    assert cloud.tags.read_all()[tag] == 1
+    assert cloud.tags.discard(tag) is False
+    for _ in range(2):
+        cloud.tags.remove(tag, made.id)
+    assert cloud.droplets.read_tagged(tag) == []
+    assert cloud.tags.read_all()[tag] == 0
+    for _ in range(2):
+        assert cloud.tags.discard(tag) is True
+    assert tag not in cloud.tags.read_all()
+    cloud.tags.remove(tag, made.id)
+    found = cloud.droplets.read(made.id)
+    assert found
+    assert found.tags == naming.droplet_tags(SPEC) | {naming.intent_tag(intent)}
+
+
+def test_a_tag_outlives_the_droplet_that_carried_it(cloud: Cloud, intent: str) -> None:
+    made, tag = cloud.droplets.ensure(request(intent)), naming.intent_tag(intent)
+    cloud.droplets.remove(made.id)
+    until(lambda: cloud.droplets.read(made.id), lambda seen: seen is None)
+    assert cloud.tags.read_all()[tag] == 0
+    assert cloud.tags.discard(tag) is True
+    cloud.tags.remove(tag, made.id)
 
 
 def test_a_key_is_known_by_its_body_and_removed_by_its_name(cloud: Cloud) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 from blocks.cloudflare import CloudflareCredentials
 from blocks.digitalocean import DigitalOceanCredentials
 from blocks.environment import Environment
-from blocks.service import BuildFromFolder, ImageFromRegistry, Service, WebService
+from blocks.service import BuildFromFolder, BuildFromGit, ImageFromRegistry, Service, WebService
 from blocks.snapshot import Snapshot
 
 DIGITALOCEAN_TOKEN = "dop_v1_0123456789abcdef"
 CLOUDFLARE_TOKEN = "cf-0123456789abcdef"
+GIT_TOKEN = "ghp_0123456789abcdef"
 SECRET = "hunter2-the-password"
 
 
@@ -52,6 +53,12 @@ def folder(**changes: Any) -> BuildFromFolder:
 def registry(**changes: Any) -> ImageFromRegistry:
     """An image that is pulled."""
     return ImageFromRegistry.model_validate({"reference": "ghcr.io/acme/shop:1.4.2", **changes})
+
+
+def git(**changes: Any) -> BuildFromGit:
+    """An image that is built from a private repository."""
+    given = {"url": "https://github.com/acme/shop.git", "revision": "v1.4.2", "token": GIT_TOKEN}
+    return BuildFromGit.model_validate({**given, **changes})
 
 
 def web(**changes: Any) -> WebService:

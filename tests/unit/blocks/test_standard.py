@@ -12,11 +12,25 @@ from prefect.testing.standard_test_suites.blocks import BlockStandardTestSuite
 from blocks.cloudflare import CloudflareCredentials
 from blocks.digitalocean import DigitalOceanCredentials
 from blocks.environment import Environment
-from blocks.service import BuildFromFolder, ImageFromRegistry, Service, WebService
+from blocks.service import (
+    BuildFromArchive,
+    BuildFromFolder,
+    BuildFromGit,
+    ImageFromController,
+    ImageFromRegistry,
+    ScheduledService,
+    Service,
+    TcpService,
+    Volume,
+    WebService,
+    WorkerService,
+)
 from blocks.snapshot import Snapshot
 from deployments.documents import TYPES
 
-MODELS = [*TYPES, BuildFromFolder, ImageFromRegistry, WebService]
+IMAGES = [BuildFromFolder, BuildFromGit, BuildFromArchive, ImageFromRegistry, ImageFromController]
+KINDS = [WebService, TcpService, WorkerService, ScheduledService]
+MODELS = [*TYPES, *IMAGES, *KINDS, Volume]
 
 
 @pytest.mark.parametrize("block", TYPES, ids=lambda block: block.__name__)
@@ -61,20 +75,52 @@ def test_a_block_is_registered_after_its_parts() -> None:
     assert order.index(Snapshot) < order.index(Environment)
 
 
-def test_the_choice_of_an_image_makes_tabs() -> None:
-    image = Service.model_json_schema()["properties"]["image"]
-    assert "oneOf" not in image
-    assert "discriminator" not in image
-    names = [option["$ref"].rpartition("/")[2] for option in image["anyOf"]]
-    titles = [Service.model_json_schema()["definitions"][name]["title"] for name in names]
-    assert titles == ["Build from a folder", "Image from a registry"]
+@pytest.mark.parametrize(
+    ("field", "tabs"),
+    [
+        (
+            "image",
+            [
+                "Build from a folder",
+                "Build from git",
+                "Build from an archive",
+                "Image from a registry",
+                "Image from the controller",
+            ],
+        ),
+        ("runs", ["Web", "TCP", "Worker", "Scheduled"]),
+    ],
+)
+def test_a_choice_makes_tabs(field: str, tabs: list[str]) -> None:
+    schema = Service.model_json_schema()
+    shown = schema["properties"][field]
+    assert "oneOf" not in shown
+    assert "discriminator" not in shown
+    names = [option["$ref"].rpartition("/")[2] for option in shown["anyOf"]]
+    assert [schema["definitions"][name]["title"] for name in names] == tabs
 
 
-def test_the_word_that_tells_tabs_apart_is_not_in_the_form() -> None:
+@pytest.mark.parametrize("members", [IMAGES, KINDS], ids=["image", "runs"])
+def test_the_word_that_tells_tabs_apart_is_not_in_the_form(members: list[Any]) -> None:
     definitions = Service.model_json_schema()["definitions"]
-    for model in (BuildFromFolder, ImageFromRegistry, WebService):
+    for model in members:
         assert "kind" in model.model_fields
         assert "kind" not in definitions[model.__name__]["properties"]
+
+
+@pytest.mark.parametrize("members", [IMAGES, KINDS], ids=["image", "runs"])
+def test_what_a_tab_cannot_do_without_tells_it_apart(members: list[Any]) -> None:
+    needed = [frozenset(name for name, field in model.model_fields.items() if field.is_required()) for model in members]
+    assert len(set(needed)) == len(needed)
+
+
+def test_the_machine_that_builds_is_a_choice() -> None:
+    for model in (BuildFromFolder, BuildFromGit, BuildFromArchive):
+        assert model.model_json_schema()["properties"]["build_on"]["enum"] == ["droplet", "controller"]
+
+
+def test_the_token_of_a_repository_is_a_secret_of_the_service() -> None:
+    assert "image.token" in Service.model_json_schema()["secret_fields"]
 
 
 def test_the_kind_of_a_snapshot_is_a_choice() -> None:
@@ -83,7 +129,12 @@ def test_the_kind_of_a_snapshot_is_a_choice() -> None:
 
 @pytest.mark.parametrize(
     ("model", "field"),
-    [(DigitalOceanCredentials, "ca_file"), (CloudflareCredentials, "ca_file"), (WebService, "health_path")],
+    [
+        (DigitalOceanCredentials, "ca_file"),
+        (CloudflareCredentials, "ca_file"),
+        (WebService, "health_path"),
+        (BuildFromGit, "folder"),
+    ],
 )
 def test_a_text_that_may_be_empty_is_one_field_and_not_two_tabs(model: Any, field: str) -> None:
     shown = model.model_json_schema()["properties"][field]

@@ -13,11 +13,22 @@ from pydantic import ValidationError
 
 from blocks.cloudflare import CloudflareCredentials
 from blocks.digitalocean import DigitalOceanCredentials
+from blocks.service import Service
 from blocks.snapshot import Snapshot
 from fleet import naming, spec, state
 from fleet.errors import InvalidInput
 from tests.unit.blocks import examples
-from tests.unit.blocks.examples import cloudflare, digitalocean, environment, folder, registry, service, snapshot, web
+from tests.unit.blocks.examples import (
+    cloudflare,
+    digitalocean,
+    environment,
+    folder,
+    git,
+    registry,
+    service,
+    snapshot,
+    web,
+)
 
 WORD = "Use 1 to 39 lower-case letters, digits and dashes, beginning with a letter."
 
@@ -41,12 +52,30 @@ WORD = "Use 1 to 39 lower-case letters, digits and dashes, beginning with a lett
         (folder, {"dockerfile": "../Dockerfile"}, "Give its path inside the folder, e.g. Dockerfile."),
         (folder, {"dockerflie": "Dockerfile"}, "Extra inputs are not permitted"),
         (registry, {"reference": "Not An Image"}, "Give registry, name and tag, e.g. ghcr.io/acme/shop:1.4.2."),
+        (folder, {"build_on": "moon"}, "Input should be 'droplet' or 'controller'"),
+        (git, {"url": "https://me:pw@github.com/a/b"}, "'https://…@github.com/a/b' is not the address of a git"),
+        (git, {"url": "git@github.com:a/b.git"}, "Begin with https://, ssh:// or file://, without a password"),
+        (git, {"revision": "--upload-pack=x"}, "Give a full commit hash, or a tag, e.g. v1.4.2."),
+        (git, {"token": "********"}, "the form has sent the stars that stand for it. Enter it anew."),
+        (git, {"folder": "../etc"}, "Give it without a slash at either end, e.g. web/app."),
         (web, {"port": 0}, "greater than or equal to 1"),
         (web, {"port": 65536}, "less than or equal to 65535"),
         (web, {"domains": []}, "at least 1 item"),
         (web, {"domains": ["hello"]}, "Write it in full and in lower case"),
         (web, {"health_path": "health"}, "Begin with a slash and leave the host out, e.g. /health."),
         (web, {"start_seconds": 601}, "less than or equal to 600"),
+        (service, {"runs": {"kind": "tcp", "port": 0}}, "greater than or equal to 1"),
+        (service, {"runs": {"kind": "tcp", "port": 1, "health_path": "/"}}, "Extra inputs are not permitted"),
+        (service, {"runs": {"kind": "cron"}}, "'cron' is not a kind. Give one of: web, tcp, worker, scheduled."),
+        (service, {"runs": {"cron": "* * *"}}, "Write minute, hour, day of month, month and day of week"),
+        (service, {"runs": {"cron": "0 4 * * *", "zone": "Mars"}}, "Give its name, e.g. UTC or Europe/Berlin."),
+        (service, {"runs": {"steady_seconds": 301}}, "less than or equal to 300"),
+        (service, {"image": {"archive": "/srv/a.rar"}}, "Give the whole path of a .tar, .tar.gz, .tgz or .zip file"),
+        (service, {"volumes": [{"name": "Data", "path": "/data"}]}, WORD),
+        (service, {"volumes": [{"name": "data", "path": "data"}]}, "Give an absolute path, e.g. /var/lib/data."),
+        (service, {"volumes": [{"name": "data", "path": "/run/secrets/x"}]}, "is not where a volume can be"),
+        (service, {"command": ["a"] * 101}, "Give at most 100 words of at most 4096 characters each."),
+        (service, {"command": [""]}, "Begin with the program, e.g. python3."),
         (service, {"name": "Hello"}, WORD),
         (service, {"replicas": 0}, "greater than or equal to 1"),
         (service, {"memory_mib": 8}, "greater than or equal to 16"),
@@ -65,6 +94,10 @@ def test_a_bad_value_is_refused_in_the_form(make: Callable[..., Any], changes: d
         ({"secrets": {"A": "x"}, "variables": {"A": "y"}}, "hello: A is a variable and a secret."),
         ({"runs": web(domains=["hello.example.org"])}, "hello.example.org is not in the zone example.com."),
         ({"runs": web(domains=["a.example.com", "a.example.com"])}, "A domain is given twice."),
+        ({"volumes": [{"name": "data", "path": "/data"}], "replicas": 2}, "hello cannot run on 2 droplets: it has a"),
+        ({"runs": {"cron": "0 4 * * *"}, "replicas": 2}, "each of them would carry out every run. Set replicas to 1."),
+        ({"runs": {"kind": "tcp", "port": 6379}, "replicas": 3}, "its name, which leads to one droplet. Set replicas"),
+        ({"image": git(url="ssh://git@github.com/a/b.git")}, "A token is for https"),
     ],
 )
 def test_values_that_do_not_go_together_are_refused_when_the_service_is_used(
@@ -130,6 +163,86 @@ def test_an_image_from_a_registry_gives_its_source() -> None:
     assert service(image=registry()).spec().source == spec.ImageSource("ghcr.io/acme/shop:1.4.2")
 
 
+@pytest.mark.parametrize(
+    ("given", "source"),
+    [
+        ({"context": "/srv/a", "build_on": "controller"}, spec.BuildSource("/srv/a", "Dockerfile", "controller")),
+        ({"archive": "/srv/a.zip", "folder": "a-1"}, spec.ArchiveSource("/srv/a.zip", "a-1")),
+        ({"image": "shop:latest"}, spec.ControllerSource("shop:latest")),
+        (
+            {"url": "https://github.com/acme/shop.git", "revision": "v1", "folder": "web", "token": "t", "user": "ci"},
+            spec.GitSource("https://github.com/acme/shop.git", "v1", "web", user="ci", token="t"),
+        ),
+    ],
+)
+def test_every_other_image_gives_its_source(given: dict[str, Any], source: spec.Source) -> None:
+    assert service(image=given).spec().source == source
+
+
+@pytest.mark.parametrize(
+    ("given", "runs", "health"),
+    [
+        ({"port": 6379, "start_seconds": 9}, spec.Tcp(6379), spec.Health(None, 9, 2.0)),
+        ({}, spec.Worker(), spec.Health()),
+        ({"exclusive": True, "steady_seconds": 9}, spec.Worker(exclusive=True, steady_seconds=9), spec.Health()),
+        ({"cron": "30 4 * * 1-5"}, spec.Scheduled("30 4 * * 1-5"), spec.Health()),
+        (
+            {"cron": "0 0 * * *", "zone": "Europe/Berlin", "overlap": True, "run_seconds": 60},
+            spec.Scheduled("0 0 * * *", "Europe/Berlin", overlap=True, timeout_seconds=60),
+            spec.Health(),
+        ),
+    ],
+)
+def test_a_form_without_the_word_kind_finds_what_runs(
+    given: dict[str, Any], runs: spec.Runs, health: spec.Health
+) -> None:
+    found = service(runs=given).spec()
+    assert (found.runs, found.health) == (runs, health)
+
+
+def test_volumes_and_the_command_are_in_the_spec() -> None:
+    found = service(volumes=[{"name": "data", "path": "/data"}], command=["python3", "-c", "a b"]).spec()
+    assert found.volumes == (spec.Volume("data", "/data"),)
+    assert found.command == ("python3", "-c", "a b")
+
+
+def test_a_document_of_a_time_when_there_were_only_web_services_loads_as_it_was() -> None:
+    old = {
+        "name": "hello",
+        "environment": environment(),
+        "image": {"kind": "build", "context": "/srv/shop", "dockerfile": "Dockerfile"},
+        "runs": {
+            "kind": "web",
+            "port": 8080,
+            "domains": ["hello.example.com"],
+            "health_path": "/health",
+            "start_seconds": 60,
+            "timeout_seconds": 2.0,
+        },
+        "replicas": 2,
+        "variables": {},
+        "secrets": {"PASSWORD": examples.SECRET},
+        "memory_mib": 256,
+        "cpus": 1.0,
+        "drain_seconds": 30,
+    }
+    loaded = Service.model_validate(old).spec()
+    assert loaded.runs == spec.Web(8080, ("hello.example.com",))
+    assert (loaded.health, loaded.volumes, loaded.command) == (spec.Health("/health"), (), ())
+
+
+def test_a_public_repository_needs_no_token() -> None:
+    assert spec.GitSource("https://github.com/acme/shop.git", "v1.4.2") == git(token="").source()
+
+
+def test_only_the_chosen_tab_complains() -> None:
+    with pytest.raises(ValidationError) as caught:
+        service(runs={"port": 8080, "domains": ["hello"]})
+    assert [(error["loc"], error["type"]) for error in caught.value.errors()] == [
+        (("runs", "domains", 0), "value_error")
+    ]
+
+
 def test_a_form_without_the_word_kind_finds_the_right_kind_of_image() -> None:
     assert service(image={"context": "/srv/shop"}).image == folder()
     assert service(image={"reference": "debian:12"}).image == registry(reference="debian:12")
@@ -173,11 +286,18 @@ def texts(thing: Any) -> list[str]:
 
 @pytest.mark.parametrize(
     "thing",
-    [digitalocean(), cloudflare(), environment(), service(), service().spec(), environment().spec()],
+    [
+        digitalocean(),
+        cloudflare(),
+        environment(),
+        service(image=git()),
+        service(image=git()).spec(),
+        environment().spec(),
+    ],
     ids=lambda thing: type(thing).__name__,
 )
 def test_no_secret_is_in_the_text_of_a_block_or_a_spec(thing: Any) -> None:
-    secrets = (examples.SECRET, examples.DIGITALOCEAN_TOKEN, examples.CLOUDFLARE_TOKEN)
+    secrets = (examples.SECRET, examples.DIGITALOCEAN_TOKEN, examples.CLOUDFLARE_TOKEN, examples.GIT_TOKEN)
     assert [secret for secret in secrets for text in texts(thing) if secret in text] == []
 
 

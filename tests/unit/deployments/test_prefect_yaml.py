@@ -64,10 +64,11 @@ def test_no_parameter_of_a_flow_is_a_secret() -> None:
     assert [name for name in names if words.search(name)] == []
 
 
-def test_health_is_looked_at_every_minute_and_nothing_else_runs_by_itself() -> None:
+def test_health_and_what_is_pending_are_looked_at_and_nothing_else_runs_by_itself() -> None:
     schedules = {one["name"]: one["schedules"] for one in DEPLOYMENTS if "schedules" in one}
     assert {name: [one["cron"] for one in found] for name, found in schedules.items()} == {
-        "health-check": ["* * * * *"]
+        "finish-undeploys": ["*/5 * * * *"],
+        "health-check": ["* * * * *"],
     }
 
 

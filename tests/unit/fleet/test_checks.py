@@ -74,6 +74,57 @@ TABLE: list[tuple[Check, str, list[Any], list[Any]]] = [
         ["", "Debian", "-a", "a b", "a;b", "a\n", "a" * 256],
     ),
     (
+        checks.check_archive,
+        "Give the whole path of a .tar, .tar.gz, .tgz or .zip file, e.g. /srv/shop.tar.gz.",
+        ["/srv/shop.tar", "/srv/shop.tar.gz", "/a.tgz", "/with a blank/a.zip"],
+        ["", "a.tar", "/srv/shop", "/srv/shop.rar", "/srv\x00/a.tar", "/a.tar/"],
+    ),
+    (
+        checks.check_subfolder,
+        "Give it without a slash at either end, e.g. web/app.",
+        ["", "web", "web/app", ".docker"],
+        ["/", "/web", "web/", "..", "web/../..", ".", "a\n", "a" * 256],
+    ),
+    (
+        checks.check_git_url,
+        "Begin with https://, ssh:// or file://, without a password, e.g. https://github.com/acme/shop.git.",
+        ["https://github.com/acme/shop.git", "ssh://git@host.example:2222/~me/a", "file:///srv/git/a.git"],
+        [
+            "",
+            "http://github.com/a",
+            "git://github.com/a",
+            "ext::sh -c x",
+            "git@github.com:a/b",
+            "https://github.com",
+            "ssh://-oProxyCommand=x/a",
+            "file://srv/a",
+            "https://a.com/b?c",
+            "https://a.com/b c",
+            "https://a.com/b\n",
+            "--upload-pack=x",
+        ],
+    ),
+    (
+        checks.check_revision,
+        "Give a full commit hash, or a tag, e.g. v1.4.2.",
+        ["a" * 40, "0" * 64, "v1.4.2", "release/2026-11", "1.0+b2", "v"],
+        ["", "-v", "v1..v2", "v1^", "v1~2", "HEAD@{1}", "a b", "v1.", "/v1", "v1/", "a//b", "a.lock", "v:1", "a\n"],
+    ),
+    (checks.check_git_user, "Where only the token counts, leave it at git.", ["git", "me@a.com"], ["", "-a", "a b"]),
+    (
+        checks.check_cron,
+        "Write minute, hour, day of month, month and day of week, e.g. 30 4 * * 1-5.",
+        ["* * * * *", "*/5 4 1,15 * mon-fri"],
+        ["", "* * * *", "@daily", "* * * * * *", "61 * * * *", "0 0 30 2 *", "* * * * *\n", "0 0 * * " + "1," * 150],
+    ),
+    (checks.check_zone, "Give its name, e.g. UTC or Europe/Berlin.", ["UTC", "Europe/Berlin"], ["", "Mars", "../etc"]),
+    (
+        checks.check_mount,
+        "Give an absolute path, e.g. /var/lib/data.",
+        ["/data", "/var/lib/redis"],
+        ["", "/", "data", "/a/../b", "/a b", "/run/secrets", "/run/secrets/a", "/a:b", "/a\n"],
+    ),
+    (
         checks.check_network,
         "Give it in CIDR form, e.g. 203.0.113.7/32 for a single machine.",
         ["203.0.113.7/32", "203.0.113.7", "10.0.0.0/8", "2001:db8::/32", "0.0.0.0/0"],
@@ -121,6 +172,20 @@ def test_names_that_make_a_droplets_name_too_long_are_refused_with_how_much_to_c
     with pytest.raises(InvalidInput) as caught:
         checks.check_droplet_name("a" * 39, "b" * 19)
     assert caught.value.hint == "Shorten them by 3 characters."
+
+
+@pytest.mark.parametrize("words", [["a"] * 101, ["a", "b" * 4097], ["a\0"]])
+def test_a_command_is_bounded(words: list[str]) -> None:
+    checks.check_command(["sh", "-c", "echo 'a b'", ""])
+    with pytest.raises(InvalidInput, match="Give at most 100 words of at most 4096 characters each"):
+        checks.check_command(words)
+
+
+@pytest.mark.parametrize("url", ["https://me:hunter2@a.com/b", "ssh://git@-x/hunter2@b"])
+def test_a_password_in_an_address_is_refused_without_being_shown(url: str) -> None:
+    with pytest.raises(InvalidInput, match="is not the address of a git repository") as caught:
+        checks.check_git_url(url)
+    assert "me:hunter2" not in str(caught.value)
 
 
 def test_large_bounds_are_written_out() -> None:

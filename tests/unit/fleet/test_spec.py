@@ -8,7 +8,25 @@ from typing import Any
 import pytest
 
 from fleet.errors import InvalidInput
-from fleet.spec import BuildSource, EnvironmentSpec, Health, ImageSource, ServiceSpec, Web, check_in_zone
+from fleet.spec import (
+    ArchiveSource,
+    BuildSource,
+    ControllerSource,
+    EnvironmentSpec,
+    GitSource,
+    Health,
+    ImageSource,
+    Scheduled,
+    ServiceSpec,
+    Tcp,
+    Volume,
+    Web,
+    Worker,
+    check_in_zone,
+)
+
+DATA = (Volume("data", "/data"),)
+REPOSITORY = "https://github.com/acme/shop.git"
 
 
 def environment(**changes: Any) -> EnvironmentSpec:
@@ -48,6 +66,41 @@ def test_a_good_environment_and_a_good_service_are_taken_as_they_are() -> None:
         (service, {"secrets": {"../A": "x"}}, "'../A' cannot be the name of a variable or a secret. Use letters"),
         (
             service,
+            {"secrets": dict.fromkeys([f"A{n}" for n in range(101)], "")},
+            "101 cannot be the number of secrets.",
+        ),
+        (service, {"volumes": (*DATA, Volume("data", "/b"))}, "hello: a volume is given twice among its volumes. Name"),
+        (service, {"volumes": (*DATA, Volume("b", "/data"))}, "hello: a path is given twice among its volumes. Name"),
+        (service, {"command": ("a", "b\0")}, "Give at most 100 words of at most 4096 characters each."),
+        (
+            service,
+            {"volumes": DATA, "replicas": 2},
+            "hello cannot run on 2 droplets: it has a volume, which is on one droplet. Set replicas to 1, or keep its "
+            "data in a service of its own and take its volumes away.",
+        ),
+        (
+            service,
+            {"runs": Tcp(6379), "replicas": 2},
+            "hello cannot run on 2 droplets: a tcp service is reached by its name, which leads to one droplet. Set "
+            "replicas to 1.",
+        ),
+        (
+            service,
+            {"runs": Scheduled("0 4 * * *"), "replicas": 2},
+            "hello cannot run on 2 droplets: each of them would carry out every run. Set replicas to 1.",
+        ),
+        (
+            service,
+            {"runs": Worker(exclusive=True), "replicas": 2},
+            "hello cannot run on 2 droplets: it is exclusive, so no two may run. Set replicas to 1.",
+        ),
+        (
+            service,
+            {"runs": Tcp(6379), "health": Health(path="/")},
+            "hello is not a web service, so no health path can be asked of it. Leave the health path out, or",
+        ),
+        (
+            service,
             {"variables": {"B": "1", "A": "1"}, "secrets": {"A": "2", "B": "2"}},
             "hello: A, B is a variable and a secret. Keep it in one of them.",
         ),
@@ -74,6 +127,18 @@ def test_a_bad_value_is_refused_with_what_to_write(
         (lambda: BuildSource("srv"), "The build context 'srv' is not an absolute path."),
         (lambda: BuildSource("/srv", "../Dockerfile"), "'../Dockerfile' is not the path of a Dockerfile."),
         (lambda: ImageSource("Debian"), "'Debian' is not the name of an image."),
+        (lambda: ControllerSource("-v"), "'-v' is not the name of an image."),
+        (lambda: ArchiveSource("a.tar"), "'a.tar' is not the absolute path of an archive."),
+        (lambda: ArchiveSource("/a.tar", "/b"), "'/b' is not the path of a folder inside."),
+        (lambda: GitSource("http://a.com/b", "v1"), "'http://a.com/b' is not the address of a git repository."),
+        (lambda: GitSource(REPOSITORY, "HEAD^"), "'HEAD^' is neither a commit nor a tag."),
+        (lambda: GitSource("file:///srv/a.git", "v1", token="t"), "A token is for https, and file:///srv/a.git is"),
+        (lambda: GitSource(REPOSITORY, "v1", user="a b"), "'a b' is no user's name."),
+        (lambda: Web(80, tuple(f"a{n}.example.com" for n in range(21))), "21 cannot be the number of domains."),
+        (lambda: Worker(steady_seconds=301), "301 cannot be the time to be steady (seconds). Give 1 to 300."),
+        (lambda: Scheduled("0 4 * *"), "'0 4 * *' is not a cron line"),
+        (lambda: Scheduled("0 4 30 2 *"), "'0 4 30 2 *' is not a cron line"),
+        (lambda: Volume("data", "/a/../etc"), "'/a/../etc' is not where a volume can be."),
     ],
 )
 def test_a_bad_part_is_refused_with_what_to_write(make: Callable[[], object], message: str) -> None:
@@ -95,6 +160,15 @@ def test_a_domain_outside_the_zone_is_refused_with_what_to_write(domain: str) ->
         f"{domain} is not in the zone example.com. "
         "Use a domain that ends in .example.com, or an environment with the other zone."
     )
+
+
+@pytest.mark.parametrize("runs", [Web(80, ("hello.example.com",)), Worker()], ids=["web", "worker"])
+def test_what_keeps_nothing_may_run_on_many_droplets(runs: Web | Worker) -> None:
+    assert service(runs=runs, replicas=9).single_reason == ""
+
+
+def test_a_token_is_not_in_the_text_of_a_source() -> None:
+    assert "ghp_1" not in repr(service(source=GitSource(REPOSITORY, "v1", token="ghp_1")))
 
 
 def test_secrets_are_not_in_the_text_of_a_service() -> None:

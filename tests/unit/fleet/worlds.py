@@ -1,35 +1,69 @@
-"""Worlds to plan in: written out for examples, and drawn at random for Hypothesis."""
+"""Worlds to plan in: written out for examples, and drawn at random for Hypothesis; and what a plan makes of them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
 from fleet import naming
-from fleet.plan import DeployPlan
-from fleet.removal import UndeployPlan
+from fleet.firewalls import FirewallPlan
+from fleet.plan import Desired, Plan, plan
+from fleet.records import RecordPlan
+from fleet.rollback import RollbackPlan
 from fleet.spec import EnvironmentSpec, ImageSource, ServiceSpec, Web
-from fleet.state import Container, Droplet, Host, Record, Role, World
+from fleet.state import (
+    Container,
+    Droplet,
+    DropletStatus,
+    Firewall,
+    Host,
+    Inventory,
+    Record,
+    Role,
+    Route,
+    Rule,
+    World,
+)
 
 OWNER = "9fe5e6"
 SNAPSHOT = "9001"
 DOMAIN = "hello.example.com"
 SEED = "0123456789ab"
 SPEC = EnvironmentSpec("demo", "prod", "fra1", "s-1vcpu-1gb", "example.com", SNAPSHOT, ("203.0.113.7/32",))
-OLD, NEW = "20261101t000000-aaaaaa", "20261102t000000-bbbbbb"
+HELLO = naming.container(OWNER, SPEC, "hello")
+OLDER, OLD, NEW = "20261031t000000-cccccc", "20261101t000000-aaaaaa", "20261102t000000-bbbbbb"
 START = datetime(2026, 11, 1, tzinfo=UTC)
+EDGE = ("198.51.100.0/24",)
+FIREWALL = Firewall(
+    "fw-1",
+    "deployer-demo.prod",
+    (
+        Rule("80", EDGE),
+        Rule("443", EDGE),
+        Rule("9999", ("203.0.113.7/32",)),
+        Rule("9998", tags=("deployer:demo:prod",)),
+    ),
+    ("deployer:demo:prod",),
+)
 
 
-def service(replicas: int = 1, memory_mib: int = 256, name: str = "hello") -> ServiceSpec:
+def service(replicas: int = 1, memory_mib: int = 256, name: str = "hello", domain: str = "") -> ServiceSpec:
     """A service on so many droplets."""
-    web = Web(8080, (f"{name}.example.com",))
+    web = Web(8080, (domain or f"{name}.example.com",))
     return ServiceSpec(name, ImageSource("debian:12"), web, replicas, memory_mib=memory_mib)
 
 
+def deploy(
+    world: World, wanted: ServiceSpec, seed: str = SEED, spec: EnvironmentSpec = SPEC, remove_empty: bool = False
+) -> Plan:
+    """The plan for a service."""
+    return plan(world, Desired(OWNER, spec, wanted, seed, remove_empty))
+
+
 def droplet(letter: str, image: str = SNAPSHOT, memory_mib: int = 1024, region: str = "fra1") -> Droplet:
-    """An active droplet `demo-prod-00000{letter}`; its number makes its address."""
+    """An active droplet `demo-prod-00000{letter}`; its number makes its address and its age."""
     number = int(letter, 16)
     return Droplet(
         id=100 + number,
@@ -38,18 +72,38 @@ def droplet(letter: str, image: str = SNAPSHOT, memory_mib: int = 1024, region: 
         region=region,
         size="s-1vcpu-1gb",
         image=image,
-        tags=naming.droplet_tags(SPEC),
+        tags=naming.droplet_tags(SPEC) | {naming.intent_tag(f"0123456789ab-{number}")},
         public_address=f"192.0.2.{number}",
         private_address=f"10.110.0.{number}",
-        created_at=START,
+        created_at=START + timedelta(hours=number),
         memory_mib=memory_mib,
     )
 
 
-def container(name: str = "hello", role: Role = "current", release: str = OLD, memory_mib: int = 256) -> Container:
-    """A container of a service of the environment."""
-    full = naming.container(OWNER, SPEC, name)
-    return Container(full, role, release, "sha256:0", "running", 0, (f"{name}.example.com",), memory_mib=memory_mib)
+def container(
+    name: str = "hello", role: Role = "current", release: str = OLD, memory_mib: int = 256, status: str = ""
+) -> Container:
+    """A container of a service of the environment; the previous one is stopped, and the others run."""
+    full, state = naming.container(OWNER, SPEC, name), status or ("exited" if role == "previous" else "running")
+    return Container(full, role, release, "sha256:0", state, 0, (f"{name}.example.com",), memory_mib=memory_mib)
+
+
+def host(letter: str, *containers: Container, volumes: tuple[str, ...] = ()) -> Host:
+    """A droplet with these containers, and the routes that they call for."""
+    return routed(Host(droplet(letter), containers, inventory=Inventory(volumes=volumes)))
+
+
+def routed(seen: Host) -> Host:
+    """The same droplet with the routes that its current containers call for."""
+    current = [one for one in seen.containers if one.role == "current" and one.runs]
+    routes = tuple(Route(domain, one.name, one.release) for one in current for domain in one.hosts)
+    return replace(seen, routes=routes)
+
+
+def at_rest(*letters: str) -> World:
+    """A world in which `hello` serves on these droplets, and nothing is left to do."""
+    hosts = tuple(host(letter, container()) for letter in letters)
+    return World(hosts, tuple(record(letter) for letter in letters), (FIREWALL,), edge=EDGE)
 
 
 def record(letter: str, service: str = "hello", name: str = DOMAIN) -> Record:
@@ -64,43 +118,82 @@ def foreign(name: str, comment: str = "", type: str = "A", number: int = 0) -> R
     return Record(f"foreign-{number}", name, type, "198.51.100.9", False, comment)
 
 
-def after_deploy(world: World, plan: DeployPlan, of: ServiceSpec, release: str = NEW) -> World:
+def after_deploy(world: World, plan: Plan, of: ServiceSpec, release: str = NEW) -> World:
     """The world once the plan has been carried out."""
-    made = [
-        replace(droplet("f"), id=900 + number, name=new.name, public_address=f"192.0.2.{200 + number}")
-        for number, new in enumerate(plan.create)
-    ]
-    kept = {old.name for old in plan.keep}
-    serves = replace(container(of.name, release=release), memory_mib=of.memory_mib)
-    hosts = [
-        replace(host, containers=(*(seen for seen in host.containers if seen.name != plan.container), serves))
-        if host.droplet.name in kept
-        else host
-        for host in world.hosts
-    ]
-    hosts += [Host(new, (serves,)) for new in made]
-    gone = {stale.id for stale in plan.stale}
-    records = [one for one in world.records if one.id not in gone]
-    for host in [*plan.keep, *made]:
-        comment = naming.comment(OWNER, SPEC, of.name, host.name)
-        for domain in of.domains:
-            if not any((one.name, one.content) == (domain, host.public_address) for one in records):
-                address = host.public_address or ""
-                records.append(Record(f"new-{domain}-{host.id}", domain, "A", address, True, comment))
-    return World(tuple(hosts), tuple(records))
+    number = 200 + len(world.hosts) + len(world.records)
+    new = [Host(_made(number + index, one.name)) for index, one in enumerate(plan.create)]
+    gone, left = {one.name for one in plan.destroy}, {one.name for one in plan.drain}
+    served = {one.name for one in plan.keep} | {one.name for one in plan.create}
+    hosts = [one for one in (*world.hosts, *new) if one.droplet.name not in gone]
+    hosts = [_without(one, plan.container) if one.droplet.name in left else one for one in hosts]
+    hosts = [_with(one, of, release) if one.droplet.name in served else one for one in hosts]
+    records = _pointed(world, plan.records, hosts)
+    return World(tuple(hosts), records, (_wall(plan.firewall),), edge=world.edge)
 
 
-def after_undeploy(world: World, plan: UndeployPlan) -> World:
+def after_rollback(world: World, plan: RollbackPlan) -> World:
     """The world once the plan has been carried out."""
-    gone = {one.id for one in plan.records}
-    cleared = {one.name for one in plan.droplets}
-    hosts = tuple(
-        replace(host, containers=tuple(seen for seen in host.containers if seen.name != plan.container))
-        if host.droplet.name in cleared
-        else host
-        for host in world.hosts
-    )
-    return World(hosts, tuple(one for one in world.records if one.id not in gone))
+    names = {one.name for one in plan.hosts}
+    hosts = [_back(one, plan) if one.droplet.name in names else one for one in world.hosts]
+    return replace(world, hosts=tuple(hosts), records=_pointed(world, plan.records, hosts))
+
+
+def after_undeploy(world: World, letter: str) -> World:
+    """The world once `hello` has been taken off one droplet, or off one that is not there."""
+    name, address = droplet(letter).name, droplet(letter).public_address
+    hosts = tuple(_without(one, HELLO) if one.droplet.name == name else one for one in world.hosts)
+    mine = {one.id for one in world.records if naming.is_ours(one.comment, OWNER, SPEC, "hello")}
+    records = tuple(one for one in world.records if one.id not in mine or one.content != address)
+    return replace(world, hosts=hosts, records=records)
+
+
+def _made(number: int, name: str) -> Droplet:
+    made = replace(droplet("f"), id=number, name=name, public_address=f"192.0.2.{number}")
+    return replace(made, created_at=START + timedelta(days=number))
+
+
+def _with(seen: Host, of: ServiceSpec, release: str) -> Host:
+    full = naming.container(OWNER, SPEC, of.name)
+    new = Container(full, "current", release, "sha256:1", "running", 0, of.domains, memory_mib=of.memory_mib)
+    old = seen.find(full)
+    stays = old is not None and old.release == release
+    kept = [replace(old, role="previous", status="exited")] if old and not stays else []
+    kept = [one for one in seen.all_of(full) if one.role == "previous"] if stays else kept
+    others = tuple(one for one in seen.containers if one.name != full)
+    return routed(replace(seen, containers=(*others, new, *kept), inventory=seen.inventory or Inventory()))
+
+
+def _without(seen: Host, name: str) -> Host:
+    return routed(replace(seen, containers=tuple(one for one in seen.containers if one.name != name)))
+
+
+def _back(seen: Host, plan: RollbackPlan) -> Host:
+    current, previous = seen.find(plan.container), seen.find(plan.container, "previous")
+    if current is None or previous is None or current.release == plan.release:
+        return routed(seen)
+    swapped = (replace(previous, role="current", status="running"), replace(current, role="previous", status="exited"))
+    others = tuple(one for one in seen.containers if one.name != plan.container)
+    return routed(replace(seen, containers=(*others, *swapped)))
+
+
+def _pointed(world: World, plan: RecordPlan, hosts: list[Host]) -> tuple[Record, ...]:
+    addresses = {one.droplet.name: one.droplet.public_address or "" for one in hosts}
+    new = [
+        Record(f"new-{one.name}-{one.droplet}", one.name, "A", addresses[one.droplet], True, _comment(one.droplet))
+        for one in plan.add
+    ]
+    taken = {(one.name, one.content) for one in new}
+    gone = {one.id for one in (*plan.drop, *plan.stale, *plan.left)}
+    stay = [one for one in world.records if one.id not in gone and (one.name, one.content) not in taken]
+    return (*stay, *new)
+
+
+def _comment(droplet: str) -> str:
+    return naming.comment(OWNER, SPEC, "hello", droplet)
+
+
+def _wall(plan: FirewallPlan) -> Firewall:
+    return Firewall("fw-1", plan.name, plan.inbound, plan.tags)
 
 
 _containers = st.builds(
@@ -121,7 +214,14 @@ def _hosts(draw: st.DrawFn, letter: str) -> Host:
         draw(st.sampled_from(["fra1", "fra1", "nyc3"])),
     )
     found = draw(st.lists(_containers, max_size=4, unique_by=lambda one: (one.name, one.role)))
-    return Host(replace(machine, status=draw(st.sampled_from(["active", "active", "active", "off"]))), tuple(found))
+    status: DropletStatus = draw(st.sampled_from(["active", "active", "active", "off"]))
+    seen = routed(Host(replace(machine, status=status), tuple(found), inventory=draw(_inventories)))
+    return replace(seen, routes=draw(st.sampled_from([seen.routes, seen.routes, (), None])))
+
+
+_inventories = st.sampled_from(
+    [Inventory(), Inventory(), Inventory(strangers=("postgres",)), Inventory(volumes=(f"{HELLO}_data",)), None]
+)
 
 
 def _ours() -> st.SearchStrategy[Record]:
@@ -143,7 +243,9 @@ def worlds(draw: st.DrawFn) -> World:
     hosts = tuple(draw(_hosts(letter)) for letter in letters)
     records = draw(st.lists(st.one_of(_ours(), _others()), max_size=8))
     unique = {(one.name, one.content, one.comment): one for one in records}
-    return World(hosts, tuple(replace(one, id=f"record-{index}") for index, one in enumerate(unique.values())))
+    numbered = tuple(replace(one, id=f"record-{index}") for index, one in enumerate(unique.values()))
+    walls = draw(st.sampled_from([(), (FIREWALL,), (replace(FIREWALL, inbound=FIREWALL.inbound[1:]),)]))
+    return World(hosts, numbered, walls, edge=EDGE)
 
 
 services = st.builds(service, st.integers(1, 5), st.sampled_from([64, 256, 700]))

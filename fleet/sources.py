@@ -1,0 +1,101 @@
+"""Where a service's image comes from, checked at the door."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fleet import checks
+from fleet.errors import InvalidInput
+
+BuildOn = Literal["droplet", "controller"]
+"""Whose Docker builds: that of the first droplet, through its agent, or that of the machine that runs the worker."""
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """An image that the first droplet pulls from a registry."""
+
+    reference: str
+
+    def __post_init__(self) -> None:
+        checks.check_reference(self.reference)
+
+
+@dataclass(frozen=True)
+class ControllerSource:
+    """An image that the Docker of the machine that runs the worker has."""
+
+    reference: str
+    """Its name, or its id."""
+
+    def __post_init__(self) -> None:
+        checks.check_reference(self.reference)
+
+
+@dataclass(frozen=True)
+class BuildSource:
+    """An image built from a folder on the machine that runs the worker."""
+
+    context: str
+    """Absolute path of the folder."""
+    dockerfile: str = "Dockerfile"
+    """Path inside the folder."""
+    build_on: BuildOn = "droplet"
+
+    def __post_init__(self) -> None:
+        checks.check_context(self.context)
+        checks.check_dockerfile(self.dockerfile)
+
+
+@dataclass(frozen=True)
+class ArchiveSource:
+    """An image built from a tar, tar.gz or zip file on the machine that runs the worker."""
+
+    path: str
+    """Absolute path of the file."""
+    folder: str = ""
+    """Path inside the archive where the build context begins; empty: all of it."""
+    dockerfile: str = "Dockerfile"
+    """Path inside that folder."""
+    build_on: BuildOn = "droplet"
+
+    def __post_init__(self) -> None:
+        checks.check_archive(self.path)
+        checks.check_subfolder(self.folder)
+        checks.check_dockerfile(self.dockerfile)
+
+
+@dataclass(frozen=True)
+class GitSource:
+    """An image built from one commit of a git repository."""
+
+    url: str
+    revision: str
+    """A full commit hash, or a tag."""
+    folder: str = ""
+    """Path inside the repository where the build context begins; empty: all of it."""
+    dockerfile: str = "Dockerfile"
+    """Path inside that folder."""
+    build_on: BuildOn = "droplet"
+    user: str = "git"
+    token: str = field(default="", repr=False)
+    """What an https server asks for; over ssh the key of the worker's user counts instead."""
+
+    def __post_init__(self) -> None:
+        checks.check_git_url(self.url)
+        checks.check_revision(self.revision)
+        checks.check_subfolder(self.folder)
+        checks.check_dockerfile(self.dockerfile)
+        checks.check_git_user(self.user)
+        if self.token and not self.url.startswith("https://"):
+            raise InvalidInput(
+                f"A token is for https, and {self.url} is something else.",
+                hint="Leave the token empty (over ssh the key of the worker's user counts), or give an https address.",
+            )
+
+
+Built = BuildSource | ArchiveSource | GitSource
+"""What has a Dockerfile."""
+Source = ImageSource | ControllerSource | Built
+"""All of them."""

@@ -1,0 +1,50 @@
+"""The flow `rollback`: a service's previous release again, on all its droplets or on none, without a build."""
+
+from __future__ import annotations
+
+from blocks.environment import Environment
+from blocks.service import Service
+from fleet.rollback import RollbackPlan
+from tasks import approvals, containers, dns, locks, peers, plans, reports, rollouts
+from tasks.deploy_report import rollback_report
+from tasks.locks import Lock, WhenLocked
+from tasks.plans import Order
+from tasks.releases import all_or_none
+from tasks.runbooks import runbook
+
+
+@runbook("rollback", "roll back {service.name} in {service.environment.project}-{service.environment.name}")
+def rollback(service: Service, release: str | None = None, when_locked: WhenLocked = "wait") -> None:
+    """Makes the release before serve again, everywhere, in seconds; a second run changes nothing.
+
+    A failure takes every droplet to the release that it served. Refused when a droplet has not kept the release.
+
+    Args:
+        service: what to roll back.
+        release: the release to go to, of those that every droplet has; empty: the one before.
+        when_locked: when another run changes the service, `wait` for its end or `fail` at once.
+    """
+    environment = service.environment
+    order = plans.order(service)
+    world = plans.observe(order, environment)
+    plan = plans.decide_rollback(order, world, release or None)
+    with locks.hold(order.container, locks.concerned(world), environment, locks.PATIENCE[when_locked]) as lock:
+        approvals.confirm(order, plan, environment)
+        carry_out(order, plan, lock, environment)
+
+
+def carry_out(order: Order, plan: RollbackPlan, lock: Lock, environment: Environment) -> None:
+    """Everything that the plan says."""
+    with rollback_report(order, plan, environment) as report:
+        if report.is_idle(plan.at_rest):
+            return
+        with all_or_none(order, lock, plan.hosts, plan.before, plan.release, environment):
+            report.states = rollouts.go_back(lock, plan, environment)
+            report.step("the release before serves on every droplet")
+            lock.confirm()  # no agent guards DNS
+            peers.share(order, plan.hosts, environment)
+            lock.confirm()  # no agent guards DNS
+            dns.point_all(order, plan.hosts, plan.records, environment)
+            report.served(reports.verify_back(plan.domains, environment))
+        containers.retire_all(lock, plan.hosts, environment)
+        report.step("the other release retired")

@@ -1,0 +1,121 @@
+"""Where images come from: what each source needs is looked at before a deploy begins, and opened when it builds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO
+
+from fleet.errors import InvalidInput
+from fleet.spec import ArchiveSource, BuildSource, Built, ControllerSource, GitSource, Source
+from tasks import contexts
+from tasks.sources import archives, controller, git
+
+Log = Callable[[str], None]
+
+
+def check(source: Source) -> None:
+    """Whether an image can come from there, as far as can be known without making anything.
+
+    Raises:
+        InvalidInput: it cannot; the message says what lacks.
+        TransientError: a git server did not answer.
+    """
+    match source:
+        case BuildSource(context, dockerfile):
+            contexts.check(Path(context), dockerfile)
+        case ArchiveSource(path, folder, dockerfile):
+            archives.check(Path(path), folder, dockerfile)
+        case GitSource():
+            git.check(source)
+        case ControllerSource(reference):
+            with controller.open_docker() as docker:
+                docker.find(reference)
+        case _:
+            pass  # only dockerd can say what a registry has
+    if isinstance(source, Built) and source.build_on == "controller":
+        with controller.open_docker() as docker:
+            if isinstance(source, BuildSource):
+                check_base(docker, Path(source.context), source.dockerfile)
+
+
+@contextmanager
+def unfolded(source: Built, log: Log) -> Iterator[Path]:
+    """The folder that a build begins with; one that is made for it is gone afterwards.
+
+    Raises:
+        InvalidInput: there is none, or no Dockerfile in it.
+    """
+    with TemporaryDirectory(prefix="deployer-context-") as made:
+        root = Path(made)
+        match source:
+            case BuildSource(context):
+                folder = Path(context)
+            case ArchiveSource(path):
+                archives.unpack(Path(path), root)
+                folder = _inside(root, source.folder, source)
+            case GitSource():
+                commit, tree = git.fetch(source, root)
+                log(f"{source.url}: {source.revision} is commit {commit}")
+                folder = _inside(tree, source.folder, source)
+        contexts.check(folder, source.dockerfile, title(source))
+        yield folder
+
+
+@contextmanager
+def packed(source: Built, log: Log) -> Iterator[IO[bytes]]:
+    """The build context as a tar.
+
+    Raises:
+        InvalidInput: there is nothing to build, it is too large, or the Docker that builds lacks its base.
+    """
+    with unfolded(source, log) as folder:
+        if source.build_on == "controller":
+            with controller.open_docker() as docker:
+                check_base(docker, folder, source.dockerfile)
+        with contexts.pack(folder, source.dockerfile, title(source)) as archive:
+            yield archive
+
+
+def check_base(docker: controller.Store, folder: Path, dockerfile: str) -> None:
+    """Whether the controller's Docker has `local/base:latest`, where the Dockerfile builds on it.
+
+    Raises:
+        InvalidInput: it has not.
+    """
+    if not contexts.needs_base(folder, dockerfile):
+        return
+    try:
+        docker.find(contexts.BASE_TAG)
+    except InvalidInput:
+        raise InvalidInput(
+            f"{dockerfile} builds on {contexts.BASE_TAG}, which the Docker of the machine that runs the worker does "
+            "not have.",
+            hint="Build on `droplet`, whose snapshot has it, or make it here: docker build --tag local/base FOLDER.",
+        ) from None
+
+
+def title(source: Built) -> str:
+    """What a person calls it, after an article."""
+    match source:
+        case BuildSource(context):
+            return f"build context {context}"
+        case ArchiveSource(path, folder):
+            return f"archive {path}{_at(folder)}"
+        case GitSource(url, revision, folder):
+            return f"repository {url} at {revision}{_at(folder)}"
+
+
+def _at(folder: str) -> str:
+    return f", folder {folder}," if folder else ""
+
+
+def _inside(root: Path, folder: str, source: Built) -> Path:
+    found = root / folder
+    if not found.is_dir() or not found.resolve().is_relative_to(root.resolve()):
+        raise InvalidInput(
+            f"There is no such folder in the {title(source)}.", hint="Give the path of one that is inside, or none."
+        )
+    return found

@@ -1,0 +1,147 @@
+"""A deploy from every source of an image: each ends with the same image on every droplet, and little was sent."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+
+from fleet.errors import InvalidInput, PermanentError
+from flows.deploy import deploy
+from tests.fakes.controller import FakeControllerDocker
+from tests.fakes.engine import FakeEngine
+from tests.flows.fleet_of_fakes import Fleet
+from tests.unit.tasks.test_git import Repository
+
+
+@pytest.fixture
+def docker(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeControllerDocker]:
+    """The controller's Docker."""
+    with FakeEngine() as engine:
+        fake = FakeControllerDocker(engine)
+        monkeypatch.setattr("tasks.sources.controller.open_docker", fake.open)
+        monkeypatch.setattr("tasks.images.open_docker", fake.open)
+        yield fake
+
+
+def images(fleet: Fleet) -> set[str]:
+    """The images that current containers run, of all droplets."""
+    return {one.image for machine in fleet.machines for one in machine.engine.instances() if one.role == "current"}
+
+
+def archived(fleet: Fleet, tmp_path: Path) -> str:
+    """The fleet's build context as an archive."""
+    path = tmp_path / "context.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(fleet.context, "context")
+    return str(path)
+
+
+def committed(fleet: Fleet, tmp_path: Path) -> Repository:
+    """The fleet's build context as a repository."""
+    repository = Repository(tmp_path / "origin")
+    for path in fleet.context.iterdir():
+        (repository.folder / path.name).write_text(path.read_text())
+    repository.commit((fleet.context / "app").read_text())
+    repository.git("tag", "v1")
+    return repository
+
+
+@pytest.mark.parametrize("build_on", ["droplet", "controller"])
+@pytest.mark.parametrize("kind", ["folder", "archive", "git"])
+def test_a_context_is_built_once_and_the_image_is_on_every_droplet(
+    fleet: Fleet, tmp_path: Path, docker: FakeControllerDocker, kind: str, build_on: str
+) -> None:
+    given: dict[str, Any] = {"context": str(fleet.context)}
+    if kind == "archive":
+        given = {"archive": archived(fleet, tmp_path), "folder": "context"}
+    if kind == "git":
+        given = {"url": committed(fleet, tmp_path).url, "revision": "v1"}
+    deploy(fleet.service(image={**given, "build_on": build_on}))
+    builds = [machine.engine.crashes.calls.count("engine.build") for machine in fleet.machines]
+    here = docker.engine.crashes.calls.count("engine.build")
+    assert (sum(builds), here) == ((1, 0) if build_on == "droplet" else (0, 1))
+    assert len(images(fleet)) == 1
+    assert fleet.records == fleet.everywhere
+
+
+def test_an_image_of_the_controllers_docker_is_on_every_droplet_and_is_not_saved_twice(
+    fleet: Fleet, docker: FakeControllerDocker
+) -> None:
+    image = docker.engine.add_image(b"base", b"app", tag="shop:latest")
+    service = fleet.service(image={"image": "shop:latest"})
+    deploy(service)
+    ids = [machine.ids for machine in fleet.machines]
+    assert images(fleet) == {image.id}
+    deploy(service)
+    assert docker.saves == 1
+    assert [machine.ids for machine in fleet.machines] == ids, "the second deploy changed nothing"
+
+
+def test_only_the_layers_that_a_droplet_lacks_leave_the_controller(
+    fleet: Fleet, docker: FakeControllerDocker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[int] = []
+    load = FakeEngine.load
+
+    def weighed(engine: FakeEngine, archive: BinaryIO) -> None:
+        loaded.append(len(archive.read()))
+        archive.seek(0)
+        load(engine, archive)
+
+    monkeypatch.setattr(FakeEngine, "load", weighed)
+    docker.engine.add_image(b"b" * 500_000, b"one", tag="shop:latest")
+    deploy(fleet.service(replicas=1, image={"image": "shop:latest"}))
+    docker.engine.add_image(b"b" * 500_000, b"two", tag="shop:latest")
+    deploy(fleet.service(replicas=1, image={"image": "shop:latest"}))
+    first, second = loaded
+    assert first > 500_000
+    assert second < 20_000
+
+
+def test_an_image_of_a_registry_is_pulled_by_the_first_droplet_only(fleet: Fleet) -> None:
+    deploy(fleet.service())
+    for machine in fleet.machines:
+        machine.engine.stock.registry["shop:1"] = (b"base", b"shop")
+    deploy(fleet.service(image={"reference": "shop:1"}))
+    assert [machine.engine.crashes.calls.count("engine.pull") for machine in fleet.machines] == [1, 0]
+    assert len(images(fleet)) == 1
+
+
+def test_a_build_on_the_controller_that_fails_says_why_and_changes_no_container(
+    fleet: Fleet, docker: FakeControllerDocker
+) -> None:
+    deploy(fleet.service(replicas=1))
+    before = fleet.machines[0].ids
+    (fleet.context / "Dockerfile").write_text("FROM scratch\nCOPY nowhere /app\n")
+    with pytest.raises(PermanentError, match=r"on the controller failed: COPY failed: file not found .* mend the"):
+        deploy(fleet.service(replicas=1, image={"context": str(fleet.context), "build_on": "controller"}))
+    assert fleet.machines[0].ids == before
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        ({"image": "shop:latest"}, "has no image shop:latest"),
+        ({"archive": "/nowhere/a.tar"}, "There is no file /nowhere/a.tar"),
+        ({"url": "file:///nowhere/a.git", "revision": "v1"}, "does not appear to be a git repository"),
+    ],
+    ids=["controller", "archive", "git"],
+)
+def test_a_source_that_is_not_there_changes_nothing(
+    fleet: Fleet, docker: FakeControllerDocker, image: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        deploy(fleet.service(image=image))
+    assert message in str(caught.value)
+    assert fleet.changes == []
+
+
+def test_a_base_that_the_controller_lacks_changes_nothing(fleet: Fleet, docker: FakeControllerDocker) -> None:
+    (fleet.context / "Dockerfile").write_text("FROM local/base:latest\nCOPY app /app\n")
+    with pytest.raises(InvalidInput, match="builds on local/base:latest, which the Docker of the machine that runs"):
+        deploy(fleet.service(image={"context": str(fleet.context), "build_on": "controller"}))
+    assert fleet.changes == []
