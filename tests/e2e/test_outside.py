@@ -118,3 +118,10 @@ def test_a_droplet_with_another_certificate_is_refused_before_a_key_is_sent(lab:
         connect("another token", droplet.name, str(droplet.public_address)),
     ):
         pytest.fail("it was trusted")
+
+
+def test_no_two_droplets_of_a_snapshot_share_a_key_or_an_identity(lab: Lab) -> None:
+    files = ("/etc/machine-id", "/var/lib/deployer/tls/certificate.pem", "/var/lib/deployer/secret")
+    first, second = ([lab.inside(name, "cat", file) for file in files] for name in lab.droplets())
+    assert all(first)
+    assert not set(first) & set(second)
