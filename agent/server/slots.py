@@ -59,6 +59,8 @@ class Service:
         slots = self.slots()
         if slots.current is None and slots.previous:
             return self._undone(slots.previous, slots.candidate)
+        if slots.candidate and not slots.current and slots.candidate.release == self._serving():
+            return self._renamed(slots.candidate, "current")  # the service's first, routed and not yet named so
         if slots.current and slots.previous and self._serving() == slots.previous.release:
             return self._switched(slots.current, slots.previous)
         return slots
