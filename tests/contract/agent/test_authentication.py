@@ -65,6 +65,9 @@ def test_the_document_lists_the_routes_that_the_design_promises(lab: Droplet) ->
         *(("POST", f"/images/{verb}") for verb in ("missing", "pull", "prune", "save", "load", "build")),
         ("GET", "/routes"),
         ("PUT", "/routes"),
+        ("GET", "/peers"),
+        ("PUT", "/peers"),
+        ("GET", "/inventory"),
         ("GET", "/openapi.json"),
     }
 
