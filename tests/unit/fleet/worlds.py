@@ -120,7 +120,7 @@ def foreign(name: str, comment: str = "", type: str = "A", number: int = 0) -> R
 
 def after_deploy(world: World, plan: Plan, of: ServiceSpec, release: str = NEW) -> World:
     """The world once the plan has been carried out."""
-    number = 200 + len(world.hosts) + len(world.records)
+    number = max([200, *(host.droplet.id for host in world.hosts)]) + 1  # no two droplets share an id or an address
     new = [Host(_made(number + index, one.name)) for index, one in enumerate(plan.create)]
     gone, left = {one.name for one in plan.destroy}, {one.name for one in plan.drain}
     served = {one.name for one in plan.keep} | {one.name for one in plan.create}
@@ -148,7 +148,7 @@ def after_undeploy(world: World, letter: str) -> World:
 
 
 def _made(number: int, name: str) -> Droplet:
-    made = replace(droplet("f"), id=number, name=name, public_address=f"192.0.2.{number}")
+    made = replace(droplet("f"), id=number, name=name, public_address=f"192.0.{2 + number // 250}.{number % 250 + 1}")
     return replace(made, created_at=START + timedelta(days=number))
 
 
