@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from fleet import checks
 from fleet.errors import InvalidInput, PermanentError
@@ -238,6 +238,12 @@ def droplet_of(comment: str) -> str:
 def release(now: datetime, content: str) -> str:
     """A release id: the time, and six digits of `content`, the digest (hex) of what the release consists of."""
     return f"{now.astimezone(UTC).strftime(_STAMP)}-{content[:6]}"
+
+
+def next_release(now: datetime, content: str, known: Iterable[str]) -> str:
+    """A release id that sorts after the `known` ones: of now, or of the second after the newest of them."""
+    after = [released_at(one) + timedelta(seconds=1) for one in known]
+    return release(max([now, *after]), content)
 
 
 def released_at(release: str) -> datetime:

@@ -222,8 +222,12 @@ def _strangers(world: World, scope: Scope) -> Iterable[str]:
 
 
 def _is_newer(release: str, since: datetime) -> bool:
-    """Whether a release was named at that time or later; one that nobody can read counts as newer."""
+    """Whether a release was named later than that; one that nobody can read counts as newer.
+
+    Both are known to the second. In the same second the release was first: a deploy that comes after an undeploy
+    waits for its lock.
+    """
     try:
-        return naming.released_at(release) >= since.replace(microsecond=0)
+        return naming.released_at(release) > since
     except InvalidInput:
         return True

@@ -175,13 +175,14 @@ def decide_rollback(order: Order, world: World, release: str | None) -> rollback
 def name_release(order: Order, image: Image, world: World, environment: Environment) -> str:
     """The release's id; one that has the same content already, on any droplet, gives its own.
 
-    But not one that a droplet has left behind: a release that was taken back there comes again under a new name.
+    But not one that a droplet has left behind: a release that was taken back there comes again under a new name. A new
+    name sorts after all that the droplets have, whatever the clock of the controller that gave those.
     """
     content = digest(order.service, image, environment.digitalocean.token.get_secret_value())
     known = [seen for host in world.hosts for seen in host.all_of(order.container)]
     left = {seen.release for seen in known if seen.role == "previous"}
     same = {one.release for one in known if one.image == image.id and naming.same_content(one.release, content)}
-    return max(same - left, default=naming.release(datetime.now(UTC), content))
+    return max(same - left, default=naming.next_release(datetime.now(UTC), content, {one.release for one in known}))
 
 
 def digest(service: ServiceSpec, image: Image, key: str) -> str:

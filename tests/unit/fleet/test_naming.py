@@ -183,6 +183,14 @@ def test_releases_sort_by_time(one: datetime, other: datetime) -> None:
     assert first < second
 
 
+@given(st.lists(moments, max_size=4), moments)
+def test_the_next_release_sorts_after_all_that_are_known(known: list[datetime], now: datetime) -> None:
+    releases = [naming.release(one, "f" * 64) for one in known]
+    following = naming.next_release(now, "0" * 64, releases)
+    assert all(following > one for one in releases)
+    assert naming.released_at(following) >= now.replace(microsecond=0)
+
+
 def test_a_release_is_named_in_utc() -> None:
     berlin = timezone(timedelta(hours=1))
     assert naming.release(datetime(2026, 11, 24, 3, 15, 30, tzinfo=berlin), "9fe5e6ab") == "20261124t021530-9fe5e6"

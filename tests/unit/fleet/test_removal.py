@@ -250,6 +250,12 @@ def test_a_release_that_is_newer_than_the_tombstone_stays_and_settles_it() -> No
     assert plan.spared == (f"{HELLO} on demo-prod-000001: {NEW} was deployed since",)
 
 
+def test_a_release_of_the_very_second_of_its_tombstone_goes() -> None:
+    same = naming.release(NOW, "9fe5e6")
+    plan = plan_finish(world(Host(droplet(1, STONE), (container(release=same),))), OWNER, SPEC)
+    assert ([one.newest for one in plan.departures], plan.spared) == ([same], ())
+
+
 def test_two_tombstones_that_want_the_droplet_gone_have_it_destroyed_at_once() -> None:
     stones = (f"{STONE}:destroy", f"{STONE.replace('hello', 'shop')}:destroy")
     plan = plan_finish(world(host(1, "hello", "shop", tags=stones)), OWNER, SPEC)

@@ -41,8 +41,8 @@ class Box:
         id = self.sdk.droplets.create(body=body)["droplet"]["id"]
         until(lambda: self.sdk.droplets.get(id)["droplet"]["status"] == "active", "active", BOOT_SECONDS)
         droplet = dict(self.sdk.droplets.get(id)["droplet"])
-        until(lambda: self.ssh(droplet, "true")[0] == 0, "sshd answers", BOOT_SECONDS)
-        assert self.ssh(droplet, "cloud-init status --wait")[0] == 0
+        # Again and again: the first boot starts sshd anew, and ends whoever is logged in already.
+        until(lambda: self.ssh(droplet, "cloud-init status --wait")[0] == 0, "the first boot is done", BOOT_SECONDS)
         return droplet
 
     def ssh(self, droplet: dict[str, Any], command: str) -> tuple[int, str]:
