@@ -40,7 +40,7 @@ Held = tuple[Droplet, int]
 WhenLocked = Literal["wait", "fail"]
 PATIENCE: dict[WhenLocked, timedelta] = {"wait": timedelta(minutes=15), "fail": timedelta(0)}
 """How long a run waits for another one that holds the lock."""
-LEASE = timedelta(seconds=300)
+LEASE = timedelta(seconds=60)
 """How long a lock outlives its holder."""
 EVERY = LEASE / 3
 """How often it is renewed."""

@@ -18,7 +18,7 @@ class LeaseRequest(Request):
 
     holder: Annotated[str, Field(pattern=r"^[^\x00-\x1f]{1,200}$")]
     """Who asks, for people: the flow run and the machine. One holder is one run."""
-    seconds: Annotated[int, Field(ge=10, le=600)] = 300
+    seconds: Annotated[int, Field(ge=10, le=600)] = 60
     """How long it holds without being renewed."""
 
 

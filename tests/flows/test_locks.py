@@ -27,7 +27,7 @@ from tests.flows.fleet_of_fakes import Fleet
 from tests.flows.machines import Machine
 from tests.unit.agent.test_leases import Clock
 
-LEASE = 300
+LEASE = 60
 WAIT = 60.0
 CHANGING = ("engine.create", "engine.rename", "engine.start", "engine.stop", "engine.remove")
 
@@ -202,7 +202,7 @@ def test_the_patience_of_a_run_ends_and_its_error_names_the_holder(
     with reach(fleet.environment(), droplets(fleet)[0]) as agent:
         agent.take_lease(name_of(fleet), wire.LeaseRequest(holder="deploy of somebody else"))
     monkeypatch.setitem(locks.PATIENCE, "wait", timedelta(milliseconds=200))
-    with pytest.raises(Leased, match="deploy of somebody else holds it since 2026-11-24 12:00:00 UTC, for 300 s more"):
+    with pytest.raises(Leased, match="deploy of somebody else holds it since 2026-11-24 12:00:00 UTC, for 60 s more"):
         deploy(fleet.service(replicas=1))
     assert len(refusals) > 1
 
@@ -282,7 +282,7 @@ def test_a_droplet_that_falls_silent_or_restarts_does_not_end_a_lock_but_another
             assert not lock.holds()
 
     run()
-    assert caplog.text.count("A lock ends by itself within 300 s, for it was not freed") == 2
+    assert caplog.text.count("A lock ends by itself within 60 s, for it was not freed") == 2
 
 
 def test_two_runs_that_began_where_nothing_was_to_be_locked_do_not_both_go_on(fleet: Fleet) -> None:

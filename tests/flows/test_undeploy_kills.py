@@ -24,7 +24,7 @@ from tests.flows.machines import Machine
 from tests.flows.undeploying import REPORT, awake, everything_gone, stones
 from tests.unit.agent.test_leases import Clock
 
-LEASE = 300
+LEASE = 60
 CLOUD = {
     "cloud.droplets": ("remove",),
     "cloud.firewalls": ("remove",),
