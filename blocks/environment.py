@@ -84,6 +84,15 @@ class Environment(Block):
         le=1440,
     )
 
+    lease_seconds: int = Field(
+        default=60,
+        title="Lease (s)",
+        description="How long a run that was killed keeps others from its service. Longer than the network between "
+        "worker and droplets is ever away.",
+        ge=10,
+        le=600,
+    )
+
     def spec(self, snapshot: Snapshot | None = None) -> EnvironmentSpec:
         """The environment as plans know it; `snapshot` takes the place of the default one.
 

@@ -40,10 +40,8 @@ Held = tuple[Droplet, int]
 WhenLocked = Literal["wait", "fail"]
 PATIENCE: dict[WhenLocked, timedelta] = {"wait": timedelta(minutes=15), "fail": timedelta(0)}
 """How long a run waits for another one that holds the lock."""
-LEASE = timedelta(seconds=60)
-"""How long a lock outlives its holder."""
-EVERY = LEASE / 3
-"""How often it is renewed."""
+RENEWALS = 3
+"""How often a lease is renewed before it would end: `Environment.lease_seconds` after its holder's death."""
 POLL = timedelta(seconds=5)
 AT_ONCE: Final = 32
 LONGEST_HOLDER: Final = 200
@@ -172,7 +170,7 @@ def holder() -> str:
 def take(droplet: Droplet, name: str, who: str, environment: Environment) -> int:
     """Takes the lease of a service on a droplet, or finds that this holder has it already; gives its number."""
     with reach(environment, droplet) as agent:
-        return agent.take_lease(name, _request(who)).fencing
+        return agent.take_lease(name, _request(who, environment)).fencing
 
 
 class Keeper:
@@ -235,14 +233,14 @@ class Keeper:
         self._thread.join(LAST_RENEWAL_SECONDS)
 
     def _renew_until_closed(self) -> None:
-        while not self._over.wait(EVERY.total_seconds()):
+        while not self._over.wait(self._environment.lease_seconds / RENEWALS):
             self.renew()
 
     def _renew(self, held: Held) -> tuple[str, Exception | None]:
         droplet, number = held
         try:
             with reach(self._environment, droplet, fencing=number) as agent:
-                agent.take_lease(self._name, _request(self._who))
+                agent.take_lease(self._name, _request(self._who, self._environment))
         except Exception as error:  # all of them have to be told; the agents refuse what must not be done
             return droplet.name, error
         return droplet.name, None
@@ -253,8 +251,8 @@ class Keeper:
             with reach(self._environment, droplet, fencing=number) as agent:
                 agent.free_lease(self._name)
         except Exception as error:  # the others have to be freed as well
-            seconds = LEASE.total_seconds()
-            self._log.warning("A lock ends by itself within %.0f s, for it was not freed: %s", seconds, error)
+            seconds = self._environment.lease_seconds
+            self._log.warning("A lock ends by itself within %d s, for it was not freed: %s", seconds, error)
 
 
 def _at_once(call: Callable[[T], R], items: Sequence[T]) -> list[R]:
@@ -262,8 +260,8 @@ def _at_once(call: Callable[[T], R], items: Sequence[T]) -> list[R]:
         return list(pool.map(call, items))
 
 
-def _request(who: str) -> wire.LeaseRequest:
-    return wire.LeaseRequest(holder=who, seconds=round(LEASE.total_seconds()))
+def _request(who: str, environment: Environment) -> wire.LeaseRequest:
+    return wire.LeaseRequest(holder=who, seconds=environment.lease_seconds)
 
 
 def _patient(deadline: float, patience: timedelta) -> Task[[Droplet, str, str, Environment], int]:

@@ -220,7 +220,7 @@ def test_a_lock_is_renewed_until_its_end_and_the_same_run_that_asks_again_has_it
     fleet: Fleet, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deploy(fleet.service(replicas=1))
-    monkeypatch.setattr(locks, "EVERY", timedelta(milliseconds=20))
+    monkeypatch.setattr(locks, "RENEWALS", LEASE / 0.02)
     name, where, environment = name_of(fleet), droplets(fleet), fleet.environment()
 
     @flow(name="a long run")
@@ -244,7 +244,7 @@ def test_a_lock_that_is_lost_is_told_in_the_log(
     fleet: Fleet, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     deploy(fleet.service(replicas=1))
-    monkeypatch.setattr(locks, "EVERY", timedelta(milliseconds=20))
+    monkeypatch.setattr(locks, "RENEWALS", LEASE / 0.02)
     name, where, environment = name_of(fleet), droplets(fleet), fleet.environment()
     caplog.set_level(logging.ERROR)
 
