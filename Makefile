@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check down lock bench-traffic
+.PHONY: help demo test test-long check down lock bench-traffic
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -14,6 +14,10 @@ test: .venv/ready ## everything needed, then the whole test suite
 	@$(PYTHON) tools/host.py test
 	@$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest
+
+test-long: .venv/ready ## what takes too long for every change: a SIGKILL at every step of the flows (half an hour)
+	@$(PYTHON) tools/host.py test
+	$(BIN)/python -m pytest -m long -s tests/e2e
 
 check: .venv/ready ## lint, types and import contracts
 	$(BIN)/ruff check .
