@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from prefect import get_run_logger
+from prefect.exceptions import ExternalSignal
 
 from agent import wire
 from agent.client import AgentClient
@@ -18,6 +19,10 @@ from tasks.containers import LONGEST
 from tasks.locks import Lock
 from tasks.plans import Order
 from tasks.policy import gather, reason, settle, step
+
+UNDONE = (Exception, ExternalSignal, KeyboardInterrupt)
+"""What a change is taken back for: a failure, and an end from outside, such as *Cancel* in the UI, which leaves a run
+half a minute before its process is killed."""
 
 
 class HalfDone(PermanentError):
@@ -36,19 +41,20 @@ class HalfDone(PermanentError):
 def all_or_none(
     order: Order, lock: Lock, hosts: Sequence[Droplet], before: Before, release: str, environment: Environment
 ) -> Iterator[None]:
-    """Takes every droplet and DNS back to what was `before`, when what is inside fails; the error goes on afterwards.
+    """Takes every droplet and DNS back to what was `before`, when what is inside fails or the run is cancelled; the
+    error goes on afterwards.
 
     Raises:
         HalfDone: not everything could be taken back.
     """
     try:
         yield
-    except Exception as error:
+    except UNDONE as error:
         if not lock.holds():
             raise  # another run may have taken over: what is there now is its work
         get_run_logger().error("%s did not come to all droplets: taking every one of them back.", release)
         left = take_back(order, lock, hosts, before, release, environment)
-        if left:
+        if left and isinstance(error, Exception):
             raise HalfDone(error, left) from error
         raise
 

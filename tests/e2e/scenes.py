@@ -100,6 +100,15 @@ def state_of(run: UUID) -> str:
     return state.type.value if state else ""
 
 
+def cancel(run: UUID) -> None:
+    """Does what *Cancel* in the UI does."""
+    from prefect.client.orchestration import get_client
+    from prefect.states import Cancelling
+
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(run, Cancelling())
+
+
 def begun(run: UUID) -> list[str]:
     """The names of a run's steps that have begun."""
     from prefect.client.orchestration import get_client

@@ -27,10 +27,10 @@ def counter(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]
     file.write_text(file.read_text().replace("*/5 * * * *", "* * * * *"))
     lab.command("deployments", "import-compose", str(file), "--environment", "lab-prod")
     for name in NAMES:
-        deploy(lab, name)
+        deploy(lab, f"lab-prod-{name}")
     yield lab
     for name in NAMES:
-        gone = lab.run("undeploy", service=reference("service", name), remove_volumes=["redis-data"])
+        gone = lab.run("undeploy", service=reference("service", f"lab-prod-{name}"), remove_volumes=["redis-data"])
         assert gone.completed, gone.log
 
 

@@ -10,6 +10,7 @@ from tests.e2e.lab import DOMAIN, Lab, reference
 from tests.e2e.scenes import (
     addresses,
     begun,
+    cancel,
     change_environment,
     change_service,
     containers,
@@ -89,6 +90,20 @@ def test_a_promotion_that_fails_on_the_fourth_of_five_brings_all_back(lab: Lab, 
     ended = finished(lab, run)
     assert not ended.completed
     assert f"failed on 1 of 4 droplets:\n  {five[3]}: " in ended.log
+    assert serving(lab, five) == before
+    assert addresses(lab) == {str(lab.droplet(name).public_address) for name in five}
+
+
+def test_a_run_that_is_cancelled_in_its_midst_takes_every_droplet_back(
+    lab: Lab, context: Path, five: list[str]
+) -> None:
+    before = serving(lab, five)
+    change(context, "to be cancelled")
+    run = lab.start("deploy", service=HELLO, canary=True, soak_seconds=120)
+    eventually(lambda: [name for name in begun(run) if "watch" in name], "the canary has switched")
+    assert len(serving(lab, five)) == 2
+    cancel(run)
+    assert not finished(lab, run).completed
     assert serving(lab, five) == before
     assert addresses(lab) == {str(lab.droplet(name).public_address) for name in five}
 

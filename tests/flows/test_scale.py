@@ -10,6 +10,7 @@ from fleet.errors import HostsFailed, InvalidInput
 from fleet.state import Droplet
 from flows.deploy import deploy
 from flows.undeploy import undeploy
+from tasks import rollouts
 from tasks.rollouts import Pace, waves
 from tests.flows.artifacts import latest
 from tests.flows.fleet_of_fakes import DOMAIN, Fleet
@@ -167,3 +168,20 @@ def test_options_out_of_range_are_refused_at_the_door(fleet: Fleet, soak_seconds
     with pytest.raises(InvalidInput, match="Input should be"):
         deploy(fleet.service(), soak_seconds=soak_seconds, max_parallel=max_parallel)
     assert fleet.changes == []
+
+
+def test_a_run_that_is_cancelled_after_some_have_switched_takes_every_droplet_back(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(fleet.service())
+    before, records = fleet.serving, fleet.records
+    fleet.write("two")
+
+    def cancel(*_: object) -> None:
+        assert len(fleet.serving) == 2, "the canary has switched"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rollouts, "soak", cancel)
+    with pytest.raises(KeyboardInterrupt):
+        deploy(fleet.service(), canary=True)
+    assert (fleet.serving, fleet.records) == (before, records)
