@@ -31,6 +31,7 @@ def facts_of(world: World) -> dict[str, str]:
     found = dict(fact for host in world.hosts for fact in _host(host))
     found |= {f"{one.type} record {one.name} ({one.id})": _record(one) for one in world.records}
     found |= {f"firewall {one.name}": _firewall(one) for one in world.firewalls}
+    found |= {"content of the image": world.content} if world.content else {}
     return {**found, "addresses of the edge": ", ".join(sorted(world.edge)) or NOTHING}
 
 

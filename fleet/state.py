@@ -201,6 +201,8 @@ class World:
     """The account's tags, and how many things carry each; only where somebody asked for them."""
     edge: tuple[str, ...] = ()
     """Addresses (CIDR) that the edge connects from."""
+    content: str = ""
+    """What stands for what the service's image is made of; only where somebody is to approve it."""
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,8 @@ class Order:
     owner: str
     environment: EnvironmentSpec
     service: ServiceSpec
+    to_approve: bool = False
+    """Whether somebody is to approve it: then what the image is made of counts among what must not move."""
 
     @property
     def container(self) -> str:
@@ -60,7 +62,7 @@ def check(service: Service, snapshot: Snapshot | None = None) -> Order:
     owner = service.environment.digitalocean.client().account.read_owner()
     service.environment.cloudflare.client().read_zone()
     check_region(service.environment, environment)
-    return Order(owner, environment, spec)
+    return Order(owner, environment, spec, service.environment.approval)
 
 
 def order(service: Service) -> Order:
@@ -116,6 +118,7 @@ def observe(order: Order, environment: Environment) -> World:
         records=tuple({record.id: record for record in records}.values()),
         firewalls=(firewall,) if firewall else (),
         edge=dns.read_edge_ranges(),
+        content=sources.fingerprint(order.service.source) if order.to_approve else "",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from tasks import contexts
 from tasks.sources import archives, controller, git
 
 Log = Callable[[str], None]
+BLOCK = 1 << 20
 
 
 def check(source: Source) -> None:
@@ -79,6 +81,31 @@ def packed(source: Built, log: Log) -> Iterator[IO[bytes]]:
             yield archive
 
 
+def fingerprint(source: Source) -> str:
+    """What stands for the content that an image is made of now; another one when that has changed.
+
+    A registry's image is not looked up: only the droplet that pulls it knows what its name leads to, so whoever wants
+    to approve content names it by its digest.
+
+    Raises:
+        InvalidInput, TransientError: as `check`.
+    """
+    match source:
+        case BuildSource(context, dockerfile):
+            with contexts.pack(Path(context), dockerfile) as archive:
+                return _digest(archive)
+        case ArchiveSource(path):
+            with Path(path).open("rb") as archive:
+                return _digest(archive)
+        case GitSource():
+            return git.check(source)
+        case ControllerSource(reference):
+            with controller.open_docker() as docker:
+                return docker.find(reference).id
+        case _:
+            return source.reference
+
+
 def check_base(docker: controller.Store, folder: Path, dockerfile: str) -> None:
     """Whether the controller's Docker has `local/base:latest`, where the Dockerfile builds on it.
 
@@ -106,6 +133,13 @@ def title(source: Built) -> str:
             return f"archive {path}{_at(folder)}"
         case GitSource(url, revision, folder):
             return f"repository {url} at {revision}{_at(folder)}"
+
+
+def _digest(archive: IO[bytes]) -> str:
+    found = hashlib.sha256()
+    while block := archive.read(BLOCK):
+        found.update(block)
+    return found.hexdigest()
 
 
 def _at(folder: str) -> str:

@@ -32,15 +32,15 @@ esac
 """What git runs when a server asks who it is: the token is in no argument and in no address."""
 
 
-def check(source: GitSource) -> None:
-    """Whether the repository answers, and has the tag.
+def check(source: GitSource) -> str:
+    """Whether the repository answers, and has the tag; gives the commit.
 
     Raises:
         InvalidInput: it does not, in git's words, or there is no such tag.
         TransientError: it cannot be reached now.
     """
     with TemporaryDirectory(prefix="deployer-git-") as made:
-        _Repository(source, Path(made)).resolve()
+        return _Repository(source, Path(made)).resolve()
 
 
 def fetch(source: GitSource, folder: Path) -> tuple[str, Path]:

@@ -140,6 +140,20 @@ def test_a_record_that_changed_between_plan_and_approval_is_shown_and_refused(fl
     assert fleet.machines[0].ids == before
 
 
+def test_a_folder_that_changed_between_plan_and_approval_is_refused_too(fleet: Fleet, start: Start) -> None:
+    deploy(fleet.service(replicas=1))
+    fleet.write("what somebody approves")
+    before = fleet.machines[0].ids
+    running = start(asking(fleet, replicas=1))
+    waiting()
+    fleet.write("what somebody slips in")
+    answer(approve=True, digest=shown_digest())
+    with pytest.raises(WorldMoved, match="content of the image") as caught:
+        running.result(60)
+    assert [one.what for one in caught.value.moved] == ["content of the image"]
+    assert fleet.machines[0].ids == before
+
+
 def test_without_approval_what_moved_meanwhile_is_planned_for_again(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,6 +68,28 @@ def test_every_source_gives_the_same_context_without_what_is_ignored(kind: str, 
 
 
 @KINDS
+def test_the_same_content_has_one_fingerprint_and_other_content_another(kind: str, folder: Path) -> None:
+    source = of_kind(kind, folder)
+    before = sources.fingerprint(source)
+    assert sources.fingerprint(source) == before
+    (folder / "web" / "app").write_text("22")
+    if isinstance(source, GitSource):
+        assert sources.fingerprint(source) == before, "a tag says which commit"
+    else:
+        assert sources.fingerprint(of_kind(kind, folder)) != before
+
+
+def test_an_image_of_the_controller_is_known_by_its_id_and_one_of_a_registry_by_its_name(
+    docker: FakeControllerDocker,
+) -> None:
+    docker.engine.add_image(b"shop", tag="shop:1")
+    before = sources.fingerprint(ControllerSource("shop:1"))
+    docker.engine.add_image(b"another", tag="shop:1")
+    assert sources.fingerprint(ControllerSource("shop:1")) != before
+    assert sources.fingerprint(ImageSource("registry.example/shop:1")) == "registry.example/shop:1"
+
+
+@KINDS
 def test_a_dockerfile_that_is_not_there_is_named_with_its_source(kind: str, folder: Path) -> None:
     source = of_kind(kind, folder, dockerfile="other.Dockerfile")
     with pytest.raises(InvalidInput) as caught, sources.packed(source, print):
