@@ -38,7 +38,7 @@ def test_an_undeploy_with_one_of_three_droplets_off_is_finished_by_itself(lab: L
     run = lab.run("undeploy", service=reference("service", "hello"), destroy_empty=True)
     report = lab.artifact(run.id)
     assert run.completed, run.log
-    assert "pending 1" in report
+    assert "pending: 1" in report
     assert off.name in report
     assert addresses(lab) == set()
     assert ours(lab) == [off.name]
