@@ -175,6 +175,13 @@ def check_between(what: str, value: float, least: float, most: float) -> None:
         raise InvalidInput(f"{value:.9g} cannot be {what}.", hint=f"Give {least:.9g} to {most:.9g}.")
 
 
+def check_message(value: str) -> None:
+    """A line of plain text for visitors."""
+    check_between("the length of the message", len(value), 0, 300)
+    if not all(letter >= " " and letter != "\x7f" for letter in value):
+        raise InvalidInput("The message has a line break or another control character.", hint="Write it on one line.")
+
+
 def check_optional_path(value: str | None) -> None:
     """Whether this is empty or can be asked of an HTTP server."""
     if value is not None:

@@ -60,7 +60,8 @@ def _host(host: Host) -> Iterator[tuple[str, str]]:
     for one in host.containers:
         yield f"{one.role} container {one.name} on {seen.name}", _container(one)
     for route in host.routes or ():
-        yield f"route {route.host} on {seen.name}", f"to {route.container}, release {route.release}"
+        page = f", behind a {route.page}" if route.page else ""
+        yield f"route {route.host} on {seen.name}", f"to {route.container}, release {route.release}{page}"
 
 
 def _container(seen: Container) -> str:

@@ -9,7 +9,7 @@ from typing import Literal
 from fleet import sources
 from fleet.firewalls import FirewallPlan
 from fleet.records import RecordPlan
-from fleet.spec import ServiceSpec
+from fleet.spec import Maintenance, ServiceSpec
 from fleet.state import Droplet, DropletRequest, Record
 
 Part = Literal["droplet", "firewall", "image", "container", "route", "record"]
@@ -118,6 +118,12 @@ def routes(targets: Targets, domains: Sequence[str]) -> Iterator[Operation]:
         yield from (Operation("route", f"route {domain} on {one} to {NEW}{old}") for domain in domains)
     for left in targets.drain:
         yield Operation("route", f"remove all routes of the service from {left.name}")
+
+
+def page(shown: Maintenance | None, everywhere: bool) -> Iterator[Operation]:
+    """The maintenance page, which stays until somebody switches it off."""
+    if shown:
+        yield Operation("route", f"keep the {shown} in front of it on every droplet", changes=not everywhere)
 
 
 def records(plan: RecordPlan) -> Iterator[Operation]:

@@ -15,7 +15,7 @@ from fleet.firewalls import FirewallPlan, plan_firewall
 from fleet.operations import Operation, Targets
 from fleet.placement import place
 from fleet.records import Pointer, RecordPlan
-from fleet.spec import EnvironmentSpec, Scheduled, ServiceSpec
+from fleet.spec import EnvironmentSpec, Maintenance, Scheduled, ServiceSpec
 from fleet.state import Before, Droplet, DropletRequest, Host, World
 
 __all__ = ["Desired", "Plan", "check_reachable", "digest_of", "plan"]
@@ -56,6 +56,8 @@ class Plan:
     before: Before
     firewall: FirewallPlan
     records: RecordPlan
+    maintenance: Maintenance | None
+    """The page that visitors get before and after, on every droplet."""
     operations: tuple[Operation, ...]
     at_rest: bool
     """Whether all is as it should be, but for the release, which only the image's build can tell."""
@@ -122,8 +124,9 @@ def plan(current: World, desired: Desired) -> Plan:
         before=Before(targets.current, ours),
         firewall=wall,
         records=dns,
-        operations=tuple(_told(targets, desired, wall, dns)),
-        at_rest=steady and all(is_at_rest(host, name, service) for host in placed.keep),
+        maintenance=current.page_of(name),
+        operations=tuple(_told(targets, desired, current, wall, dns)),
+        at_rest=steady and all(is_at_rest(host, name, service, current.page_of(name)) for host in placed.keep),
         world=current,
     )
 
@@ -162,10 +165,13 @@ def _is_given_up(host: Host, service: str) -> bool:
     return host.error is not None and any(one.service in (None, service) for one in stones)
 
 
-def is_at_rest(host: Host, name: str, service: ServiceSpec) -> bool:
-    """Whether one release serves here, with its routes, and nothing that runs beside it is left over."""
+def is_at_rest(host: Host, name: str, service: ServiceSpec, page: Maintenance | None) -> bool:
+    """Whether one release serves here, with its routes, and nothing that runs beside it is left over.
+
+    A service under maintenance serves behind its page, which has to be the same everywhere.
+    """
     current, seen = host.find(name), host.all_of(name)
-    if current is None or host.routes is None:
+    if current is None or host.routes is None or host.page_of(name) != page:
         return False
     if any(one.runs for one in seen if one.role != "current") or not (current.runs or _waits(service)):
         return False
@@ -197,12 +203,16 @@ def _pointers(targets: Targets, service: ServiceSpec) -> list[Pointer]:
     return [Pointer(domain, droplet, address) for droplet, address in to for domain in service.domains]
 
 
-def _told(targets: Targets, desired: Desired, wall: FirewallPlan, dns: RecordPlan) -> Iterable[Operation]:
+def _told(
+    targets: Targets, desired: Desired, current: World, wall: FirewallPlan, dns: RecordPlan
+) -> Iterable[Operation]:
     yield from operations.droplets(targets, desired.service)
     yield operations.firewall(wall)
     yield from operations.image(targets, desired.service.source)
     yield from operations.containers(targets, desired.container)
     yield from operations.routes(targets, desired.service.domains)
+    page = current.page_of(desired.container)
+    yield from operations.page(page, set(targets.names) <= current.showing(desired.container, page))
     yield from operations.records(dns)
 
 

@@ -10,7 +10,7 @@ from fleet.errors import InvalidInput
 from fleet.facts import Facts, digest_of
 from fleet.operations import Operation
 from fleet.records import Pointer, RecordPlan
-from fleet.spec import EnvironmentSpec, ServiceSpec
+from fleet.spec import EnvironmentSpec, Maintenance, ServiceSpec
 from fleet.state import Before, Container, Droplet, Host, World
 
 
@@ -25,6 +25,8 @@ class RollbackPlan:
     domains: tuple[str, ...]
     """The names that the release serves, which are not always those of today's specification."""
     records: RecordPlan
+    maintenance: Maintenance | None
+    """The page that visitors get before and after, on every droplet."""
     operations: tuple[Operation, ...]
     at_rest: bool
     """Whether it serves everywhere already, and nothing else is to be done."""
@@ -75,6 +77,8 @@ def plan_rollback(
     dns = records.plan_records(ours, pointers, droplets, (), naming.comment_mark(owner, spec, service.name))
     dns = RecordPlan(dns.keep, dns.add, dns.drop)  # what is out of use anyway is a deploy's business
     current = {host.droplet.name: seen.release for host in hosts if (seen := host.find(name))}
+    page = world.page_of(name)
+    shown = operations.page(page, set(current) <= world.showing(name, page))
     return RollbackPlan(
         container=name,
         release=target,
@@ -82,10 +86,11 @@ def plan_rollback(
         before=Before(current, ours),
         domains=domains,
         records=dns,
-        operations=(*operations.back(current, target), *operations.records(dns)),
+        maintenance=page,
+        operations=(*operations.back(current, target), *shown, *operations.records(dns)),
         at_rest=not dns.changes
         and set(current.values()) == {target}
-        and all(plan.is_at_rest(host, name, service) for host in hosts),
+        and all(plan.is_at_rest(host, name, service, page) for host in hosts),
         world=world,
     )
 

@@ -24,6 +24,7 @@ __all__ = [
     "GitSource",
     "Health",
     "ImageSource",
+    "Maintenance",
     "Runs",
     "Scheduled",
     "ServiceSpec",
@@ -239,6 +240,25 @@ class ServiceSpec:
     def port(self) -> int | None:
         """Where it listens, if it does."""
         return self.runs.port if isinstance(self.runs, Web | Tcp) else None
+
+
+@dataclass(frozen=True)
+class Maintenance:
+    """What visitors get instead of a web service: a 503 with `Retry-After` and a small page."""
+
+    retry_after_seconds: int = 300
+    """When a program that asked may ask again."""
+    message: str = ""
+    """Plain text for the page, on one line; empty: the page's own words."""
+
+    def __post_init__(self) -> None:
+        checks.check_between("the time to retry after (seconds)", self.retry_after_seconds, 1, 86_400)
+        checks.check_message(self.message)
+
+    def __str__(self) -> str:
+        """In a few words."""
+        said = f", {self.message!r}" if self.message else ""
+        return f"maintenance page (retry after {self.retry_after_seconds} s{said})"
 
 
 def check_in_zone(service: ServiceSpec, zone: str) -> None:

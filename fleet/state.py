@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from fleet.spec import Maintenance
+
 DropletStatus = Literal["new", "active", "off", "archive"]
 ActionStatus = Literal["in-progress", "completed", "errored"]
 Role = Literal["current", "candidate", "previous"]
@@ -142,6 +144,8 @@ class Route:
     host: str
     container: str
     release: str
+    page: Maintenance | None = None
+    """What visitors get instead; None: requests go to the release."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +193,10 @@ class Host:
         """The container of one service here that has this role."""
         return next((seen for seen in self.all_of(name) if seen.role == role), None)
 
+    def page_of(self, name: str) -> Maintenance | None:
+        """The maintenance page that a service's names show here."""
+        return next((one.page for one in self.routes or () if one.container == name and one.page), None)
+
 
 @dataclass(frozen=True)
 class World:
@@ -203,6 +211,14 @@ class World:
     """Addresses (CIDR) that the edge connects from."""
     content: str = ""
     """What stands for what the service's image is made of; only where somebody is to approve it."""
+
+    def page_of(self, name: str) -> Maintenance | None:
+        """The maintenance page of a service: it is under maintenance for as long as it is so on any droplet."""
+        return next((page for host in self.hosts if (page := host.page_of(name))), None)
+
+    def showing(self, name: str, page: Maintenance | None) -> set[str]:
+        """The droplets on which the service's names show this page."""
+        return {host.droplet.name for host in self.hosts if host.page_of(name) == page}
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def carry_out(order: Order, plan: Plan, lock: Lock, pace: Pace, environment: Env
             report.step("promoted everywhere")
             lock.confirm()  # no agent guards DNS
             dns.point_all(order, hosts, plan.records, environment)
-            report.served(reports.verify(order.service, environment))
+            report.served(reports.verify(order.service, plan.maintenance, environment))
         rollouts.leave(lock, plan, environment)
         containers.retire_all(lock, hosts, environment)
         report.step("previous release retired")

@@ -45,6 +45,6 @@ def carry_out(order: Order, plan: RollbackPlan, lock: Lock, environment: Environ
             peers.share(order, plan.hosts, environment)
             lock.confirm()  # no agent guards DNS
             dns.point_all(order, plan.hosts, plan.records, environment)
-            report.served(reports.verify_back(plan.domains, environment))
+            report.served(reports.verify_back(plan.domains, plan.maintenance, environment))
         containers.retire_all(lock, plan.hosts, environment)
         report.step("the other release retired")

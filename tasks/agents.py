@@ -9,7 +9,8 @@ from agent import wire
 from agent.client import AgentClient, AgentProblem, AgentRefused, AgentUnreachable, connect
 from blocks.environment import Environment
 from fleet.errors import DeployerError, PermanentError, Refused, TransientError
-from fleet.state import Container, Droplet
+from fleet.spec import Maintenance
+from fleet.state import Container, Droplet, Route
 
 PASSING = {"docker_down", "router", "too_many_requests"}
 """Problem codes that another moment may solve."""
@@ -116,3 +117,17 @@ def container(seen: wire.Container) -> Container:
         started_at=seen.started_at,
         memory_mib=seen.memory_mib,
     )
+
+
+def routes(seen: wire.Routes) -> tuple[Route, ...]:
+    """A droplet's table as the fleet knows it."""
+    return tuple(Route(one.host, one.container, one.release, _page(one.maintenance)) for one in seen.routes)
+
+
+def page(shown: Maintenance | None) -> wire.Maintenance | None:
+    """A maintenance page as the agents know it."""
+    return wire.Maintenance(retry_after_seconds=shown.retry_after_seconds, message=shown.message) if shown else None
+
+
+def _page(shown: wire.Maintenance | None) -> Maintenance | None:
+    return Maintenance(shown.retry_after_seconds, shown.message) if shown else None

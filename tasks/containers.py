@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from agent import wire
 from blocks.environment import Environment
-from fleet.spec import ServiceSpec
+from fleet.spec import Maintenance, ServiceSpec
 from fleet.state import Container, Droplet, Image
 from tasks import agents
 from tasks.agents import reach
@@ -35,17 +35,26 @@ def prepare(
 
 
 @step("{droplet.name}: promote {release}")
-def promote(droplet: Droplet, lock: Lock, release: str, environment: Environment) -> tuple[Container, ...]:
-    """Makes the candidate current: its name, then nginx's routes, read back. The old one goes on as previous."""
+def promote(
+    droplet: Droplet, lock: Lock, release: str, page: Maintenance | None, environment: Environment
+) -> tuple[Container, ...]:
+    """Makes the candidate current: its name, then nginx's routes, read back. The old one goes on as previous.
+
+    With a maintenance page, visitors see that and nothing else from the routes' first moment on.
+    """
+    body = wire.Promote(release=release, maintenance=agents.page(page))
     with reach(environment, droplet, fencing=lock.number(droplet)) as agent:
-        return _all(agent.promote(lock.name, wire.Promote(release=release)))
+        return _all(agent.promote(lock.name, body))
 
 
 @step("{droplet.name}: back to {release}", timeout=LONGEST)
-def go_back(droplet: Droplet, lock: Lock, release: str, environment: Environment) -> tuple[Container, ...]:
-    """Makes the previous release current again."""
+def go_back(
+    droplet: Droplet, lock: Lock, release: str, page: Maintenance | None, environment: Environment
+) -> tuple[Container, ...]:
+    """Makes the previous release current again; the page as for `promote`."""
+    body = wire.Promote(release=release, maintenance=agents.page(page))
     with reach(environment, droplet, fencing=lock.number(droplet)) as agent:
-        return _all(agent.rollback(lock.name, wire.Promote(release=release)))
+        return _all(agent.rollback(lock.name, body))
 
 
 @step("{droplet.name}: retire the previous release", timeout=LONGEST)
@@ -83,10 +92,10 @@ def prepare_all(
 
 
 def promote_all(
-    lock: Lock, hosts: Sequence[Droplet], release: str, environment: Environment
+    lock: Lock, hosts: Sequence[Droplet], release: str, page: Maintenance | None, environment: Environment
 ) -> list[tuple[Container, ...]]:
-    """The release current on every droplet."""
-    futures = [promote.submit(host, lock, release, environment) for host in hosts]
+    """The release current on every droplet, behind the page if there is one."""
+    futures = [promote.submit(host, lock, release, page, environment) for host in hosts]
     return gather(f"Promoting {release}", names(hosts), futures)
 
 

@@ -65,6 +65,8 @@ class Report:
         title = f"{self.order.service.name} · {self.release or 'no release'}"
         parts = [f"# {title}", f"**{self._outcome(error)}** ({time.monotonic() - self.began:.1f} s)"]
         parts += [f"- [{domain}]({self.environment.url(domain)})" for domain in self.order.service.domains]
+        if self.plan.maintenance:
+            parts += ["🚧 Visitors get the maintenance page, until the flow `maintenance` switches it off."]
         parts += ["## Droplets", self._droplets(error), "## Steps", self._steps(), self._plan()]
         if error is not None:
             parts += ["## What happened", fenced(str(error)), *_logs(error)]

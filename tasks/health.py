@@ -132,7 +132,8 @@ def _container(where: str, droplet: str, seen: wire.Container) -> Finding:
     verdict: VerdictWord = seen.verdict.verdict if seen.verdict else "unknown"
     reason = seen.verdict.reason if seen.verdict else "not judged yet"
     told = reason if seen.role == "current" else f"{seen.role}: {reason}"
-    return Finding(where, droplet, seen.name, seen.release, verdict, told)
+    shown = "under maintenance; " if seen.maintenance else ""
+    return Finding(where, droplet, seen.name, seen.release, verdict, shown + told)
 
 
 _SEVERITY: dict[VerdictWord, int] = {"healthy": 0, "degraded": 1, "unknown": 2, "unhealthy": 3}

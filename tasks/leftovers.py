@@ -16,7 +16,7 @@ from fleet import naming
 from fleet.cloud.ports import Cloud
 from fleet.errors import DeployerError, TransientError
 from fleet.removal import Scope, idle_tombstones
-from fleet.state import Droplet, Host, Inventory, Record, Route, World
+from fleet.state import Droplet, Host, Inventory, Record, World
 from tasks import agents
 from tasks.policy import step
 
@@ -99,8 +99,7 @@ def check_seen(host: Host) -> None:
 
 def _host(droplet: Droplet, agent: AgentClient) -> Host:
     containers = tuple(agents.container(seen) for seen in agent.containers().containers)
-    routes = tuple(Route(one.host, one.container, one.release) for one in agent.routes().routes)
-    return Host(droplet, containers, routes=routes, inventory=_inventory(agent))
+    return Host(droplet, containers, routes=agents.routes(agent.routes()), inventory=_inventory(agent))
 
 
 def _inventory(agent: AgentClient) -> Inventory | None:

@@ -140,10 +140,9 @@ def ask(droplet: Droplet, environment: Environment) -> Host:
 def _routes(agent: AgentClient) -> tuple[Route, ...] | None:
     """What the droplet's nginx serves; None when it does not say, which is no reason to call the droplet silent."""
     try:
-        found = agent.routes()
+        return agents.routes(agent.routes())
     except AgentProblem:
         return None
-    return tuple(Route(one.host, one.container, one.release) for one in found.routes)
 
 
 def _inventory(agent: AgentClient) -> Inventory | None:

@@ -28,11 +28,11 @@ half a minute before its process is killed."""
 class HalfDone(PermanentError):
     """A change failed, and so did a part of its undoing; `left` says what is how, by droplet or by `DNS`."""
 
-    def __init__(self, error: Exception, left: dict[str, str]) -> None:
+    def __init__(self, error: Exception, left: dict[str, str], what: str = "deploy") -> None:
         lines = "".join(f"\n  {where}: {state}" for where, state in sorted(left.items()))
         super().__init__(
             f"{reason(error)}\nNot everything could be taken back:{lines}\n",
-            hint="Nothing has to be done by hand: run the deploy again, and it goes on from here.",
+            hint=f"Nothing has to be done by hand: run the {what} again, and it goes on from here.",
         )
         self.left = left
 

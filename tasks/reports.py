@@ -12,7 +12,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from blocks.environment import Environment
 from fleet.errors import TransientError
-from fleet.spec import ServiceSpec
+from fleet.spec import Maintenance, ServiceSpec
 from tasks.policy import step
 
 VERIFY_DEADLINE = timedelta(seconds=60)
@@ -23,37 +23,59 @@ ABSENT = frozenset({421, *range(500, 1000)})
 
 
 @step("{spec.name}: verify through the edge", timeout=VERIFY_DEADLINE * 2)
-def verify(spec: ServiceSpec, environment: Environment) -> dict[str, int]:
+def verify(spec: ServiceSpec, page: Maintenance | None, environment: Environment) -> dict[str, int]:
     """Asks for every domain as a visitor does; gives the status of each.
 
+    A service under maintenance has to answer with its page: what is behind it was proven on its droplets.
+
     Raises:
-        TransientError: a domain did not answer with a status below 400; DNS and the edge may need a moment.
+        TransientError: a domain did not answer, or not with a status below 400 (or not with the page); DNS and the
+            edge may need a moment.
     """
-    return {domain: _ask(environment.url(domain) + (spec.health.path or "/")) for domain in spec.domains}
+    path = spec.health.path or "/"
+    return {domain: _ask(environment.url(domain) + path, REFUSED, page) for domain in spec.domains}
 
 
 @step("verify {domains} through the edge", timeout=VERIFY_DEADLINE * 2)
-def verify_back(domains: Sequence[str], environment: Environment) -> dict[str, int]:
+def verify_back(domains: Sequence[str], page: Maintenance | None, environment: Environment) -> dict[str, int]:
     """Asks for the domains of a release that served before: it need not know today's health path, so any page will do.
+
+    But during maintenance only the maintenance page will.
 
     Raises:
         TransientError: a domain did not answer, or with a status of a server that does not serve it.
     """
-    return {domain: _ask(environment.url(domain) + "/", ABSENT) for domain in domains}
+    return {domain: _ask(environment.url(domain) + "/", ABSENT, page) for domain in domains}
 
 
-def _ask(url: str, bad: Container[int] = REFUSED) -> int:
+def _ask(url: str, bad: Container[int], page: Maintenance | None) -> int:
+    reply = _get(url)
+    if page is not None:
+        _check_page(url, reply, page)
+    elif reply.status_code in bad:
+        raise TransientError(f"{url} answers {reply.status_code}.", hint="Look at the service with the flow `logs`.")
+    return reply.status_code
+
+
+def _check_page(url: str, reply: httpx.Response, page: Maintenance) -> None:
+    wait = reply.headers.get("Retry-After", "")
+    if (reply.status_code, wait) != (httpx.codes.SERVICE_UNAVAILABLE, str(page.retry_after_seconds)):
+        said = f"{reply.status_code} with Retry-After {wait or 'missing'}"
+        raise TransientError(
+            f"{url} answers {said}, not 503 with {page.retry_after_seconds}: it does not show the maintenance page.",
+            hint="Does each record of the name lead to a droplet of the service?",
+        )
+
+
+def _get(url: str) -> httpx.Response:
     parts = urlsplit(url)
     host = parts.hostname or ""
     # Names under localhost are this machine, whatever the resolver says (RFC 6761, section 6.3).
     target = url.replace(host, "127.0.0.1", 1) if host.endswith(".localhost") else url
     try:
-        reply = httpx.get(target, headers={"Host": parts.netloc}, timeout=REQUEST_SECONDS)
+        return httpx.get(target, headers={"Host": parts.netloc}, timeout=REQUEST_SECONDS)
     except httpx.TransportError as error:
         raise TransientError(f"{url} did not answer: {error}.", hint="Is its DNS record visible already?") from error
-    if reply.status_code in bad:
-        raise TransientError(f"{url} answers {reply.status_code}.", hint="Look at the service with the flow `logs`.")
-    return reply.status_code
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -57,7 +57,7 @@ def promote(
     _hide(lock, plan.records.drop, environment)
     found: dict[str, tuple[Container, ...]] = {}
     for group in waves(hosts, plan.current, pace):
-        states = containers.promote_all(lock, group, release, environment)
+        states = containers.promote_all(lock, group, release, plan.maintenance, environment)
         first = pace.canary and not found
         found |= dict(zip(containers.names(group), states, strict=True))
         if first:
@@ -69,7 +69,8 @@ def go_back(lock: Lock, plan: RollbackPlan, environment: Environment) -> list[tu
     """The release that was kept current on every droplet; names that it does not serve leave DNS just before."""
     lock.confirm()  # no agent guards DNS
     _hide(lock, plan.records.drop, environment)
-    futures = [containers.go_back.submit(host, lock, plan.release, environment) for host in plan.hosts]
+    page = plan.maintenance
+    futures = [containers.go_back.submit(host, lock, plan.release, page, environment) for host in plan.hosts]
     return gather(f"Going back to {plan.release}", containers.names(plan.hosts), futures)
 
 

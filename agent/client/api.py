@@ -127,6 +127,14 @@ class AgentClient:
         """Remove the candidate; none is fine."""
         return self._change("DELETE", f"/containers/{name}/candidate")
 
+    def begin_maintenance(self, name: str, body: wire.Maintenance) -> wire.Changed:
+        """Show visitors this page instead of the service."""
+        return self._change("PUT", f"/containers/{name}/maintenance", body)
+
+    def end_maintenance(self, name: str) -> wire.Changed:
+        """Show visitors the service again."""
+        return self._change("DELETE", f"/containers/{name}/maintenance")
+
     def remove_volume(self, name: str, volume: str) -> wire.Changed:
         """Remove a named volume and its data; refused while a container of the service has it."""
         return self._change("DELETE", f"/containers/{name}/volumes/{volume}")

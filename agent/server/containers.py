@@ -74,7 +74,7 @@ def remove(service: Service, runs: Runs | None = None) -> bool:
     Extra containers of overlapping runs and the records in `runs` go too; named volumes stay.
     """
     slots = service.slots()
-    changed = service.route(None)
+    changed = service.show(None, None)
     for instance in (slots.candidate, slots.previous, slots.current):
         if instance is None:
             continue
@@ -121,7 +121,7 @@ def reconcile(engine: Engine, router: Router) -> int:
         for instance in Service(engine, router, name).settle().all:
             if instance.role == "current" and instance.error and instance.stopped and instance.kind != "scheduled":
                 engine.start(instance.full_name)
-    router.update(lambda _: table.derived(engine.instances()))
+    router.update(lambda now: table.derived(engine.instances(), now))
     return len(router.read().routes)
 
 
@@ -131,14 +131,14 @@ Judge = Callable[[Instance], wire.Verdict]
 def describe(found: Iterable[Instance], router: Router, judge: Judge | None = None) -> tuple[wire.Container, ...]:
     """Containers as the protocol has them; counters are 0 when nginx does not answer."""
     try:
-        totals = router.totals()
+        totals, routes = router.totals(), router.read()
     except RouterError:
-        totals = {}
-    return tuple(_container(one, router, totals, judge) for one in found)
+        totals, routes = {}, table.NOTHING
+    return tuple(_container(one, router, totals, routes, judge) for one in found)
 
 
 def _container(
-    one: Instance, router: Router, totals: dict[tuple[str, str], int], judge: Judge | None
+    one: Instance, router: Router, totals: dict[tuple[str, str], int], routes: wire.Routes, judge: Judge | None
 ) -> wire.Container:
     return wire.Container(
         name=one.name,
@@ -155,6 +155,7 @@ def _container(
         memory_mib=one.memory_mib,
         requests_in_flight=_in_flight(one, router) if totals and one.running else 0,
         requests_total=totals.get((one.name, one.release), 0),
+        maintenance=one.role == "current" and table.page_of(routes, one.name) is not None,
         verdict=judge(one) if judge else None,
     )
 

@@ -45,14 +45,17 @@ def prepare(service: Service, spec: wire.ContainerSpec) -> bool:
     return True
 
 
-def promote(service: Service, release: str) -> bool:
+def promote(service: Service, release: str, page: wire.Maintenance | None = None) -> bool:
     """Make the candidate current and switch nginx to it; the old one goes on as previous, or has been stopped first.
+
+    A `page` is shown from the first moment of its routes on.
 
     When the new one or nginx fails, the names go back and the old one serves as if nothing had happened.
 
     Raises:
         Failure: 404 (no such candidate), 409 (a run is going on), 422 (it does not serve), 502 (nginx).
     """
+    service = service.with_page(page)
     slots = service.settle()
     if slots.current and slots.current.release == release:
         return _serve_again(service, slots.current)
@@ -68,14 +71,15 @@ def promote(service: Service, release: str) -> bool:
     return True
 
 
-def roll_back(service: Service, release: str) -> bool:
-    """Make the previous release current again: started if need be, proven, then switched to.
+def roll_back(service: Service, release: str, page: wire.Maintenance | None = None) -> bool:
+    """Make the previous release current again: started if need be, proven, then switched to; `page` as for a promotion.
 
     It becomes the candidate and is then promoted; where that was cut off, it is found as the candidate.
 
     Raises:
         Failure: 404 (it is not there), 409 (a run is going on), 422 (it does not serve), 502 (nginx).
     """
+    service = service.with_page(page)
     slots = service.settle()
     if slots.current and slots.current.release == release:
         return _serve_again(service, slots.current)

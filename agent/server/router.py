@@ -150,4 +150,4 @@ def _routes(document: Any) -> wire.Routes:
 
 
 def _text(routes: wire.Routes) -> bytes:
-    return routes.model_dump_json().encode() + b"\n"
+    return routes.model_dump_json(exclude_none=True).encode() + b"\n"

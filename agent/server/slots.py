@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from agent import wire
@@ -42,12 +43,16 @@ class Slots:
 
 
 class Service:
-    """What is done to one service at a time; the caller holds the service's lock."""
+    """What is done to one service at a time; the caller holds the service's lock.
 
-    def __init__(self, engine: Engine, router: Router, name: str) -> None:
+    With a `page`, every route that it makes shows it; without one, routes show what the service's routes show already.
+    """
+
+    def __init__(self, engine: Engine, router: Router, name: str, page: wire.Maintenance | None = None) -> None:
         self.engine = engine
         self.router = router
         self.name = name
+        self.page = page
 
     def slots(self) -> Slots:
         """The containers as Docker has them now."""
@@ -70,13 +75,24 @@ class Service:
         self.engine.rename(instance, role)
         return replace(instance, role=role)
 
+    def with_page(self, page: wire.Maintenance | None) -> Service:
+        """The same service, whose routes show this page as soon as they are made; None: nothing new."""
+        return Service(self.engine, self.router, self.name, page or self.page)
+
     def route(self, current: Instance | None) -> bool:
         """Send the service's hosts to this container, or nowhere; says whether that changed anything.
 
-        A service without any host needs no nginx, and does not mind if it is away.
+        A service without any host needs no nginx, and does not mind if it is away. A maintenance page stays.
         """
+        return self._switch(lambda now: table.with_current(now, self.name, current, self.page), current)
+
+    def show(self, current: Instance | None, page: wire.Maintenance | None) -> bool:
+        """The same, with exactly this page or with none."""
+        return self._switch(lambda now: table.with_page(now, self.name, current, page), current)
+
+    def _switch(self, change: Callable[[wire.Routes], wire.Routes], current: Instance | None) -> bool:
         try:
-            changed = self.router.update(lambda now: table.with_current(now, self.name, current))
+            changed = self.router.update(change)
         except RouterError:
             if self._routed(self.slots()):
                 raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Final
 
 from agent import wire
 from agent.server.errors import Failure
@@ -12,7 +13,10 @@ from agent.server.ports import Instance
 _STOPPED = frozenset({"exited", "created", "dead"})
 
 
-def routes_of(instance: Instance) -> tuple[wire.Route, ...]:
+NOTHING: Final = wire.Routes(routes=())
+
+
+def routes_of(instance: Instance, page: wire.Maintenance | None = None) -> tuple[wire.Route, ...]:
     """What nginx should know of a current container; nothing of one that has no port."""
     if instance.port is None:
         return ()
@@ -23,21 +27,45 @@ def routes_of(instance: Instance) -> tuple[wire.Route, ...]:
             release=instance.release,
             address=instance.address,
             port=instance.port,
+            maintenance=page,
         )
         for host in instance.hosts
     )
 
 
-def with_current(table: wire.Routes, name: str, current: Instance | None) -> wire.Routes:
-    """The table in which a service's routes are those of its current container; None takes them out."""
+def page_of(table: wire.Routes, name: str) -> wire.Maintenance | None:
+    """The page that a service's names show; None: they show the service."""
+    return next((route.maintenance for route in table.routes if route.container == name and route.maintenance), None)
+
+
+def with_current(
+    table: wire.Routes, name: str, current: Instance | None, page: wire.Maintenance | None = None
+) -> wire.Routes:
+    """The table in which a service's routes are those of its current container; None takes them out.
+
+    A page stays with them, and `page` is one that comes with them. While there is a page, None takes nothing out: no
+    request reaches a container by these routes, and visitors still have to be told.
+    """
+    shown = page or page_of(table, name)
+    return table if current is None and shown else with_page(table, name, current, shown)
+
+
+def with_page(table: wire.Routes, name: str, current: Instance | None, page: wire.Maintenance | None) -> wire.Routes:
+    """The table in which a service's routes are those of this container, with this page or with none."""
     others = [route for route in table.routes if route.container != name]
-    return ordered([*others, *(routes_of(current) if current else ())])
+    return ordered([*others, *(routes_of(current, page) if current else ())])
 
 
-def derived(instances: Iterable[Instance]) -> wire.Routes:
-    """The table that the current containers call for; one that was stopped on purpose has no routes."""
-    serving = (one for one in instances if one.role == "current" and (one.status not in _STOPPED or one.error))
-    return ordered(route for one in serving for route in routes_of(one))
+def derived(instances: Iterable[Instance], table: wire.Routes = NOTHING) -> wire.Routes:
+    """The table that the current containers call for, with the pages of the one before.
+
+    A container that was stopped on purpose has no routes, unless they show a page.
+    """
+    currents = {one.name: one for one in instances if one.role == "current"}
+    wanted = wire.Routes(routes=tuple(route for route in table.routes if route.container in currents))
+    for name, one in currents.items():
+        wanted = with_current(wanted, name, one if one.status not in _STOPPED or one.error else None)
+    return wanted
 
 
 def ordered(routes: Iterable[wire.Route]) -> wire.Routes:

@@ -45,7 +45,7 @@ from agent.wire.jobs import JobRun, JobRuns
 from agent.wire.leases import Lease, LeaseRequest, Leases
 from agent.wire.node import Disk, Enrol, LogLine, Logs, Node, Ping
 from agent.wire.peers import PEER_PORT, Peer, PeerList, Peers, PeerTable
-from agent.wire.routes import Route, Routes
+from agent.wire.routes import Maintenance, Route, Routes
 
 __all__ = [
     "API_VERSION",
@@ -83,6 +83,7 @@ __all__ = [
     "Leases",
     "LogLine",
     "Logs",
+    "Maintenance",
     "Name",
     "Node",
     "Peer",

@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from agent.wire.base import CRON, Digest, Host, Kind, Release, Reply, Request, Role, Variable, VerdictWord
+from agent.wire.routes import Maintenance
 
 
 class Health(Request):
@@ -116,6 +117,8 @@ class Container(Reply):
     """What it may use."""
     requests_in_flight: int = 0
     requests_total: int = 0
+    maintenance: bool = False
+    """Whether visitors get the maintenance page instead of what it answers."""
     verdict: Verdict | None = None
 
 
@@ -129,6 +132,8 @@ class Promote(Request):
     """Which release to make current."""
 
     release: Release
+    maintenance: Maintenance | None = None
+    """The page that its names show from their first moment on; None: what they show already, if they do."""
 
 
 class Stop(Request):

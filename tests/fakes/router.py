@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import http.client
 import socket
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from threading import RLock, Thread
+from typing import NamedTuple
 
 from agent import wire
 from agent.server.ports import RouterError
@@ -66,6 +68,14 @@ class Crashes:
         return waiting.popleft() if waiting else ""
 
 
+class Answer(NamedTuple):
+    """What a visitor gets; names of headers are in lower case."""
+
+    status: int
+    body: str
+    headers: dict[str, str]
+
+
 class FakeRouter:
     """The port `agent.server.ports.Router` in memory; kept honest by `tests/contract/agent/test_router.py`.
 
@@ -117,13 +127,23 @@ class FakeRouter:
 
     def get(self, host: str, path: str = "/") -> tuple[int, str]:
         """A visitor's request: status and body. 421: nobody serves the name; 502: its container does not answer."""
+        found = self.ask(host, path)
+        return found.status, found.body
+
+    def ask(self, host: str, path: str = "/", accept: str = "*/*") -> Answer:
+        """A visitor's request, as a browser (which accepts `text/html`) or any other program makes it."""
         route = next((one for one in self.table.routes if one.host == host), None)
         if route is None:
-            return 421, "unknown"
+            return Answer(421, "unknown", {})
+        if route.maintenance:
+            return _page(route.maintenance, accept)
+        return Answer(*self._forward(route, path), {})
+
+    def _forward(self, route: wire.Route, path: str) -> tuple[int, str]:
         self.counted[route.container, route.release] += 1
         with contextlib.closing(http.client.HTTPConnection(route.address, route.port, timeout=5)) as connection:
             try:
-                connection.request("GET", path, headers={"Host": host})
+                connection.request("GET", path, headers={"Host": route.host})
                 reply = connection.getresponse()
                 return reply.status, reply.read().decode()
             except OSError as error:
@@ -135,6 +155,18 @@ class FakeRouter:
             if self.down:
                 raise RouterError("it does not answer")
             yield
+
+
+def _page(page: wire.Maintenance, accept: str) -> Answer:
+    kind = "text/html" if "text/html" in accept else "text/plain"
+    text = page.message or "This service will be back. Please try again in a while."
+    body = (
+        f"<h1>Under maintenance</h1><p>{html.escape(text)}</p>"
+        if kind == "text/html"
+        else f"Under maintenance. {text}\n"
+    )
+    headers = {"retry-after": str(page.retry_after_seconds), "cache-control": "no-store"}
+    return Answer(503, body, {**headers, "content-type": f"{kind}; charset=utf-8"})
 
 
 class Listener:

@@ -23,6 +23,7 @@ MODULES = (
     "leftovers",
     "locks",
     "logs",
+    "maintenance",
     "peers",
     "plans",
     "releases",

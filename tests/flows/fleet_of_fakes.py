@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
@@ -120,8 +121,11 @@ class _Visit(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """One visitor's request."""
-        statuses = [status for status, _ in self.server.fleet.visit(self.headers["Host"].split(":")[0], self.path)]
-        self.send_response(max(statuses, default=530))
+        host = self.headers["Host"].split(":")[0]
+        worst = max((status for status, _ in self.server.fleet.visit(host, self.path)), default=530)
+        self.send_response(worst)
+        for wait in self.server.fleet.waits(host) if worst == HTTPStatus.SERVICE_UNAVAILABLE else ():
+            self.send_header("Retry-After", wait)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -183,6 +187,12 @@ class Fleet:
         at = {machine.address: machine for machine in self.machines}
         found = [record for record in self.dns.all.values() if (record.name, record.type) == (host, "A")]
         return [at[one.content].router.get(host, path) if one.content in at else (521, "down") for one in found]
+
+    def waits(self, host: str) -> set[str]:
+        """The `Retry-After` that the hosts of a name show visitors; empty: none of them shows a maintenance page."""
+        pointed = {record.content for record in self.dns.all.values() if record.name == host}
+        shown = [machine.router.ask(host) for machine in self.machines if machine.address in pointed]
+        return {wait for answer in shown if (wait := answer.headers.get("retry-after"))}
 
     def add_stray_record(self, name: str = DOMAIN) -> Record:
         """A record that somebody else made."""

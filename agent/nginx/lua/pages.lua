@@ -6,12 +6,22 @@ local PAGE = [[<!doctype html><html lang="en"><meta charset="utf-8"><meta name="
 small{opacity:.6}</style><h1>%s</h1><p>%s</p><small>%d · request %s</small></html>
 ]]
 
-local function give(status, title, text)
+local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
+
+local function escaped(text)
+    return (text:gsub("[&<>\"']", ENTITIES))
+end
+
+local function send(status, kind, body)
     ngx.status = status
-    ngx.header.content_type = "text/html; charset=utf-8"
+    ngx.header.content_type = kind .. "; charset=utf-8"
     ngx.header.cache_control = "no-store"
-    ngx.print(PAGE:format(title, title, text, status, ngx.var.request_id))
+    ngx.print(body)
     return ngx.exit(status)
+end
+
+local function give(status, title, text)
+    return send(status, "text/html", PAGE:format(title, title, text, status, ngx.var.request_id))
 end
 
 -- No container answers for this name here.
@@ -19,6 +29,16 @@ function M.unknown()
     return give(421, "Nothing is served here under this name",
         "This server does not know the name you asked for. If it should, deploy the service again: "
         .. "that points the name at the servers that know it.")
+end
+
+-- The service is under maintenance: a page for browsers, which ask for HTML by name, and a line for everybody else.
+function M.maintenance(page)
+    local title, text = "Under maintenance", page.message
+    if text == "" then text = "This service will be back. Please try again in a while." end
+    ngx.req.discard_body()  -- so that the connection can be used again
+    ngx.header.retry_after = ("%d"):format(page.retry_after_seconds)
+    if (ngx.var.http_accept or ""):find("text/html", 1, true) then return give(503, title, escaped(text)) end
+    return send(503, "text/plain", title .. ". " .. text .. "\n")
 end
 
 -- The container did not answer.

@@ -8,6 +8,8 @@ local M = {}
 function M.enter()
     local route = routes.find((ngx.var.host or ""):lower())
     if not route then return pages.unknown() end
+    -- Nobody is sent to the container, nor counted for it: what is in flight there ends, and nothing new comes.
+    if type(route.maintenance) == "table" then return pages.maintenance(route.maintenance) end
     -- The request keeps this container to its end, whatever the table says meanwhile.
     ngx.var.target = route.address .. ":" .. route.port
     ngx.var.counted = route.container .. "|" .. route.release

@@ -4,7 +4,17 @@ local cjson = require "cjson.safe"
 local dict = ngx.shared.routes
 local cached, cached_version = {}, 0
 
-local M = { LIMIT = 1000 }
+local M = { LIMIT = 1000, LONGEST_WAIT = 86400 }
+
+local function checked_page(page)
+    if page == nil or page == cjson.null then return true end
+    if type(page) ~= "table" or type(page.message) ~= "string" then return nil, "a maintenance page is malformed" end
+    local seconds = page.retry_after_seconds
+    if type(seconds) ~= "number" or seconds < 1 or seconds > M.LONGEST_WAIT or seconds % 1 ~= 0 then
+        return nil, "a time to retry after is malformed"
+    end
+    return true
+end
 
 local function checked(route)
     if type(route) ~= "table" then return nil, "a route is not an object" end
@@ -15,7 +25,7 @@ local function checked(route)
     if not route.address:match "^%d+%.%d+%.%d+%.%d+$" then return nil, "an address is malformed" end
     local port = route.port
     if type(port) ~= "number" or port < 1 or port > 65535 or port % 1 ~= 0 then return nil, "a port is malformed" end
-    return true
+    return checked_page(route.maintenance)
 end
 
 local function parsed(text)

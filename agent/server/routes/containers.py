@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from agent import wire
 from agent.runs import KEPT, Runs
-from agent.server import containers, rollout
+from agent.server import containers, maintenance, rollout
 from agent.server.context import Context
 from agent.server.errors import Failure
 from agent.server.ports import LogEntry, full_name
@@ -31,6 +31,7 @@ def routes(context: Context) -> APIRouter:
     router = APIRouter(prefix="/containers")
     _reading(router, context)
     _changing(router, context)
+    _maintenance(router, context)
     return router
 
 
@@ -69,11 +70,11 @@ def _changing(router: APIRouter, context: Context) -> None:
 
     @router.post("/{name}/promote", summary="Make the candidate current and switch nginx to it")
     async def promote(name: Name, body: wire.Promote, fencing: Fencing = None) -> wire.Changed:
-        return await change(name, fencing, partial(rollout.promote, release=body.release))
+        return await change(name, fencing, partial(rollout.promote, release=body.release, page=body.maintenance))
 
     @router.post("/{name}/rollback", summary="Make the previous release current again")
     async def rollback(name: Name, body: wire.Promote, fencing: Fencing = None) -> wire.Changed:
-        return await change(name, fencing, partial(rollout.roll_back, release=body.release))
+        return await change(name, fencing, partial(rollout.roll_back, release=body.release, page=body.maintenance))
 
     @router.post("/{name}/stop", summary="Stop one role once its last request has ended")
     async def stop(name: Name, body: wire.Stop, fencing: Fencing = None) -> wire.Changed:
@@ -98,6 +99,16 @@ def _changing(router: APIRouter, context: Context) -> None:
     @router.delete("/{name}/candidate", summary="Remove the candidate")
     async def remove_candidate(name: Name, fencing: Fencing = None) -> wire.Changed:
         return await change(name, fencing, containers.remove_candidate)
+
+
+def _maintenance(router: APIRouter, context: Context) -> None:
+    @router.put("/{name}/maintenance", summary="Show visitors a page instead of the service; nothing stops")
+    async def begin(name: Name, body: wire.Maintenance, fencing: Fencing = None) -> wire.Changed:
+        return await context.change(name, fencing, partial(maintenance.begin, page=body))
+
+    @router.delete("/{name}/maintenance", summary="Show visitors the service again")
+    async def end(name: Name, fencing: Fencing = None) -> wire.Changed:
+        return await context.change(name, fencing, maintenance.end)
 
 
 def _log_of(context: Context, name: str, role: wire.Role | None) -> str:

@@ -13,11 +13,13 @@ def routes(context: Context) -> APIRouter:
     """`GET` and `PUT /routes`."""
     router = APIRouter()
 
-    @router.get("/routes", summary="The table that nginx uses now")
+    @router.get("/routes", summary="The table that nginx uses now", response_model_exclude_none=True)
     async def read_routes() -> wire.Routes:
         return await context.work.call(context.router.read)
 
-    @router.put("/routes", summary="Replace the table: all of it, checked and read back, or nothing")
+    summary = "Replace the table: all of it, checked and read back, or nothing"
+
+    @router.put("/routes", summary=summary, response_model_exclude_none=True)
     async def write_routes(body: wire.Routes) -> wire.Routes:
         return await context.work.call(_write, context, body)
 

@@ -14,6 +14,7 @@ import agent
 from agent.server.ports import RouterError
 from agent.server.router import Router
 from tests.contract.sandbox.cloudflare.serving import free_port, until
+from tests.fakes.router import Answer
 
 SOURCE = Path(agent.__file__).parent / "nginx"
 
@@ -58,10 +59,16 @@ class Nginx:
 
     def get(self, host: str, path: str = "/") -> tuple[int, str]:
         """A visitor's request: status and body."""
+        found = self.ask(host, path)
+        return found.status, found.body
+
+    def ask(self, host: str, path: str = "/", accept: str = "*/*") -> Answer:
+        """A visitor's request, as a browser (which accepts `text/html`) or any other program makes it."""
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
-            connection.request("GET", path, headers={"Host": host})
+            connection.request("GET", path, headers={"Host": host, "Accept": accept})
             reply = connection.getresponse()
-            return reply.status, reply.read().decode()
+            headers = {name.lower(): value for name, value in reply.getheaders()}
+            return Answer(reply.status, reply.read().decode(), headers)
 
     def _answers(self) -> bool:
         with suppress(RouterError):

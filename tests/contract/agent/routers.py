@@ -13,7 +13,7 @@ from agent import wire
 from agent.server.ports import Router
 from tests.contract.agent.backends import Backend
 from tests.contract.agent.nginx import Nginx
-from tests.fakes.router import FakeRouter
+from tests.fakes.router import Answer, FakeRouter
 from tests.unit.agent.builders import HOST, NAME, release
 
 
@@ -23,11 +23,18 @@ class Gate:
 
     router: Router
     get: Callable[..., tuple[int, str]]
+    ask: Callable[..., Answer]
+    """The same, with the headers of the answer."""
 
 
 def route(backend: Backend, number: int = 1, host: str = HOST, container: str = NAME) -> wire.Route:
     """A name's way to a backend."""
     return wire.Route(host=host, container=container, release=release(number), address="127.0.0.1", port=backend.port)
+
+
+def closed(*routes: wire.Route, page: wire.Maintenance) -> wire.Routes:
+    """A table of these routes, all of which show this page."""
+    return table(*(one.model_copy(update={"maintenance": page}) for one in routes))
 
 
 def table(*routes: wire.Route) -> wire.Routes:
@@ -54,7 +61,7 @@ def gate(kind: str) -> Iterator[Gate]:
     """The router of this kind: `fake` or `nginx`."""
     if kind == "fake":
         fake = FakeRouter()
-        yield Gate(fake, fake.get)
+        yield Gate(fake, fake.get, fake.ask)
     else:
         with nginx() as found:
-            yield Gate(found.router, found.get)
+            yield Gate(found.router, found.get, found.ask)

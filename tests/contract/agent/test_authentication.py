@@ -57,6 +57,7 @@ def test_the_document_lists_the_routes_that_the_design_promises(lab: Droplet) ->
         ("DELETE", f"/containers/{NAME}/candidate"),
         *(("POST", f"/containers/{NAME}/{verb}") for verb in ("promote", "rollback", "stop", "start", "restart")),
         ("DELETE", f"/containers/{NAME}"),
+        *((method, f"/containers/{NAME}/maintenance") for method in ("PUT", "DELETE")),
         ("GET", f"/containers/{NAME}/runs"),
         ("DELETE", f"/containers/{NAME}/volumes/{{volume}}"),
         ("GET", "/leases"),

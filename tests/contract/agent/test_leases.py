@@ -30,6 +30,8 @@ CHANGES: dict[str, Callable[[AgentClient, Droplet], object]] = {
     "restart": lambda client, _: client.restart(NAME),
     "remove": lambda client, _: client.remove(NAME),
     "remove_volume": lambda client, _: client.remove_volume(NAME, "data"),
+    "begin_maintenance": lambda client, _: client.begin_maintenance(NAME, wire.Maintenance()),
+    "end_maintenance": lambda client, _: client.end_maintenance(NAME),
     "remove_candidate": lambda client, _: client.remove_candidate(NAME),
 }
 

@@ -12,16 +12,18 @@ from threading import Event
 
 import pytest
 
+from agent import wire
 from agent.server.ports import RouterError
 from agent.unix_http import UnixConnection
 from tests.contract.agent import routers
 from tests.contract.agent.backends import Backend, backend
 from tests.contract.agent.nginx import Nginx
-from tests.contract.agent.routers import route, table
+from tests.contract.agent.routers import closed, route, table
 from tests.contract.sandbox.cloudflare.serving import until
 from tests.unit.agent.builders import HOST, NAME, release
 
 SWITCHES = 25
+PAGE = wire.Maintenance(retry_after_seconds=60)
 
 
 @pytest.fixture
@@ -107,6 +109,11 @@ def test_a_refused_first_table_leaves_no_file_behind(nginx: Nginx, blue: Backend
         ("port", "80"),
         ("port", 8080.5),
         ("release", None),
+        ("maintenance", "soon"),
+        ("maintenance", {"retry_after_seconds": 60}),
+        ("maintenance", {"retry_after_seconds": 0, "message": ""}),
+        ("maintenance", {"retry_after_seconds": "60", "message": ""}),
+        ("maintenance", {"retry_after_seconds": 86401, "message": ""}),
     ],
 )
 def test_nginx_itself_refuses_a_malformed_route(nginx: Nginx, blue: Backend, field: str, value: object) -> None:
@@ -135,6 +142,62 @@ def test_a_slow_answer_is_in_flight_until_its_end_even_after_a_switch(
         blue.released.set()
         assert [one.result(10) for one in waiting] == [(200, "blue")] * 3
     until(lambda: in_flight(nginx) == 0, "none is in flight")
+
+
+def test_the_maintenance_page_survives_a_restart_of_nginx(nginx: Nginx, blue: Backend) -> None:
+    nginx.router.update(lambda _: closed(route(blue), page=PAGE))
+    nginx.stop()
+    nginx.start()
+    assert nginx.router.read() == closed(route(blue), page=PAGE)
+    assert nginx.ask(HOST).headers["retry-after"] == "60"
+    assert nginx.router.check() == (True, "")
+
+
+def test_a_table_from_before_there_was_maintenance_is_read_and_one_without_a_page_is_written_as_then(
+    nginx: Nginx, blue: Backend
+) -> None:
+    nginx.router.update(lambda _: table(route(blue)))
+    assert "maintenance" not in nginx.file.read_text()
+    assert asked(nginx, "PUT", "/routes", table(route(blue)).model_dump_json().encode())[0] == 200, "null is none"
+    assert nginx.get(HOST) == (200, "blue")
+
+
+def test_a_request_in_flight_ends_well_although_maintenance_has_begun(nginx: Nginx, blue: Backend) -> None:
+    nginx.router.update(lambda _: table(route(blue)))
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(nginx.get, HOST, "/slow")
+        until(lambda: in_flight(nginx) == 1, "it is in flight")
+        nginx.router.update(lambda _: closed(route(blue), page=PAGE))
+        assert nginx.get(HOST)[0] == 503
+        assert in_flight(nginx) == 1
+        blue.released.set()
+        assert waiting.result(10) == (200, "blue")
+    until(lambda: in_flight(nginx) == 0, "none is in flight")
+
+
+def test_a_refused_upload_leaves_its_connection_good_for_the_next_request(nginx: Nginx, blue: Backend) -> None:
+    nginx.router.update(lambda _: closed(route(blue), page=PAGE))
+    with closing(http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=10)) as connection:
+        connection.connect()
+        connection.auto_open = 0
+        statuses = []
+        for body in (b"x" * 1_000_000, b"GET / HTTP/1.1\r\nHost: other.example.com\r\n\r\n", b""):
+            connection.request("POST", "/", body, {"Host": HOST})
+            reply = connection.getresponse()
+            reply.read()
+            statuses.append(reply.status)
+        nginx.router.update(lambda _: table(route(blue)))
+        connection.request("POST", "/", b"paid", {"Host": HOST})
+        assert connection.getresponse().read() == b"paid"
+    assert statuses == [503] * 3
+
+
+def test_a_head_request_gets_the_page_without_its_body(nginx: Nginx, blue: Backend) -> None:
+    nginx.router.update(lambda _: closed(route(blue), page=PAGE))
+    with closing(http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=10)) as connection:
+        connection.request("HEAD", "/", headers={"Host": HOST})
+        reply = connection.getresponse()
+        assert (reply.status, reply.getheader("Retry-After"), reply.read()) == (503, "60", b"")
 
 
 def test_a_visitor_who_leaves_in_the_middle_is_counted_out(nginx: Nginx, blue: Backend) -> None:

@@ -12,7 +12,7 @@ from agent.server import table as tables
 from agent.server.ports import RouterError
 from tests.contract.agent import routers
 from tests.contract.agent.backends import Backend, backend
-from tests.contract.agent.routers import Gate, route, table
+from tests.contract.agent.routers import Gate, closed, route, table
 from tests.contract.sandbox.cloudflare.serving import until
 from tests.unit.agent.builders import HOST, NAME, OTHER, release
 
@@ -134,3 +134,49 @@ def test_each_request_is_counted_for_the_release_that_had_it(gate: Gate, blue: B
     assert (new(8), new(9)) == (3, 1)
     until(lambda: gate.router.in_flight(NAME, release(8)) == 0, "every answer is out")
     assert gate.router.in_flight(NAME, release(7)) == 0
+
+
+BROWSER = "text/html,application/xhtml+xml,*/*;q=0.8"
+PAGE = wire.Maintenance(retry_after_seconds=120, message="Back at 5 <script>alert('x')</script> & 100% well")
+
+
+def test_a_name_under_maintenance_answers_503_and_says_when_to_come_back_and_the_container_hears_nothing(
+    gate: Gate, blue: Backend
+) -> None:
+    before = gate.router.totals()
+    gate.router.update(lambda _: closed(route(blue), page=PAGE))
+    for accept in ("*/*", "application/json", BROWSER):
+        seen = gate.ask(HOST, "/any/path", accept)
+        assert seen.status == 503
+        assert (seen.headers["retry-after"], seen.headers["cache-control"]) == ("120", "no-store")
+    assert gate.router.totals() == before
+
+
+def test_a_browser_gets_a_page_in_which_the_message_is_only_text_and_programs_get_a_line(
+    gate: Gate, blue: Backend
+) -> None:
+    gate.router.update(lambda _: closed(route(blue), page=PAGE))
+    page, line = gate.ask(HOST, "/", BROWSER), gate.ask(HOST, "/", "application/json")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "Back at 5 &lt;script&gt;" in page.body
+    assert "&amp; 100% well" in page.body
+    assert "<script" not in page.body
+    assert line.headers["content-type"] == "text/plain; charset=utf-8"
+    assert line.body == f"Under maintenance. {PAGE.message}\n"
+
+
+def test_a_page_without_a_message_has_words_of_its_own(gate: Gate, blue: Backend) -> None:
+    gate.router.update(lambda _: closed(route(blue), page=wire.Maintenance()))
+    assert gate.ask(HOST).body == "Under maintenance. This service will be back. Please try again in a while.\n"
+    assert gate.ask(HOST).headers["retry-after"] == "300"
+
+
+def test_a_page_is_kept_in_the_table_and_is_gone_with_the_next_one(gate: Gate, blue: Backend, green: Backend) -> None:
+    other = route(green, host="shop.example.com", container=OTHER)
+    wanted = table(*closed(route(blue), page=PAGE).routes, other)
+    gate.router.update(lambda _: wanted)
+    assert gate.router.read() == wanted
+    assert gate.router.check() == (True, "")
+    assert gate.get("shop.example.com") == (200, "green"), "only the service that is meant"
+    assert gate.router.update(lambda _: table(route(blue), other))
+    assert gate.get(HOST) == (200, "blue")

@@ -254,6 +254,67 @@ def test_while_nginx_is_down_containers_are_judged_all_the_same(lab: Droplet, cl
     assert code(caught) == "router"
 
 
+PAGE = wire.Maintenance(retry_after_seconds=60, message="We move house")
+
+
+def test_maintenance_is_begun_and_ended_and_whatever_is_asked_twice_changes_nothing(
+    lab: Droplet, client: AgentClient
+) -> None:
+    lab.deploy(1)
+    assert [client.begin_maintenance(NAME, PAGE).changed for _ in range(2)] == [True, False]
+    assert lab.router.ask(HOST).headers["retry-after"] == "60"
+    assert [route.maintenance for route in client.routes().routes] == [PAGE]
+    assert [one.maintenance for one in client.node().containers] == [True]
+    assert client.health(NAME).verdict == "healthy", "the container is well behind its page"
+    assert client.begin_maintenance(NAME, wire.Maintenance()).changed, "another page"
+    assert lab.router.ask(HOST).headers["retry-after"] == "300"
+    assert [client.end_maintenance(NAME).changed for _ in range(2)] == [True, False]
+    assert lab.router.get(HOST) == (200, f"{NAME} {release(1)}")
+    assert [one.maintenance for one in client.node().containers] == [False]
+
+
+def test_a_promotion_keeps_the_page_and_may_bring_one_along(lab: Droplet, client: AgentClient) -> None:
+    client.prepare(NAME, lab.spec(1))
+    client.promote(NAME, wire.Promote(release=release(1), maintenance=PAGE))
+    assert lab.router.ask(HOST).headers["retry-after"] == "60"
+    changed = lab.deploy(2)
+    assert {one.role: one.maintenance for one in client.containers().containers} == {"current": True, "previous": False}
+    client.rollback(NAME, wire.Promote(release=release(1), maintenance=wire.Maintenance(retry_after_seconds=5)))
+    assert lab.router.ask(HOST).headers["retry-after"] == "5"
+    client.end_maintenance(NAME)
+    assert changed.release not in lab.router.get(HOST)[1]
+    assert lab.router.get(HOST) == (200, f"{NAME} {release(1)}")
+
+
+def test_what_is_not_here_or_has_no_name_cannot_be_under_maintenance(lab: Droplet, client: AgentClient) -> None:
+    with pytest.raises(AgentProblem) as caught:
+        client.begin_maintenance(NAME, PAGE)
+    assert code(caught) == "not_found"
+    assert client.end_maintenance(NAME).changed is False
+    lab.deploy(1, kind="tcp", hosts=())
+    with pytest.raises(AgentProblem, match="it has no name that visitors come to") as caught:
+        client.begin_maintenance(NAME, PAGE)
+    assert code(caught) == "conflict"
+
+
+def test_when_nginx_does_not_take_the_page_the_service_serves_on(lab: Droplet, client: AgentClient) -> None:
+    lab.deploy(1)
+    lab.router.refusing = "shared memory"
+    with pytest.raises(AgentProblem) as caught:
+        client.begin_maintenance(NAME, PAGE)
+    assert code(caught) == "router"
+    assert lab.router.get(HOST)[0] == 200
+
+
+def test_undeploying_takes_the_page_along(lab: Droplet, client: AgentClient) -> None:
+    lab.deploy(1)
+    client.begin_maintenance(NAME, PAGE)
+    client.remove(NAME)
+    assert client.routes().routes == ()
+    lab.deploy(2)
+    assert lab.router.get(HOST)[0] == 200
+
+
 def test_a_table_is_written_only_if_it_goes_to_what_is_here(lab: Droplet, client: AgentClient) -> None:
     lab.deploy(1)
     before = client.routes()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from agent import wire
-from agent.server import containers, rollout
+from agent.server import containers, maintenance, rollout
 from agent.server.errors import Failure
 from agent.server.slots import Service
 from tests.fakes.engine import FakeEngine
@@ -19,6 +19,7 @@ from tests.unit.agent.builders import HOST, KINDS, NAME, release, spec
 
 BAD = release(3)
 """This release never starts."""
+PAGE = wire.Maintenance(message="Back soon")
 
 
 EFFECTS = frozenset(f"engine.{verb}" for verb in ("create", "start", "stop", "restart", "rename", "remove"))
@@ -36,6 +37,7 @@ class Change:
         return f"{self.verb} {self.number}"
 
 
+WEB = {"web", "web with a volume"}
 Shapes = tuple[str, ...]
 """The kinds that the releases of a service have, in turn: release 1 the first one, release 2 the second, and so on."""
 
@@ -56,6 +58,8 @@ class Scene:
         self.engine.head_start = timedelta(minutes=1)
         self.broken: list[str] = []
         self.may_stop_serving = False
+        self.under_maintenance = False
+        """Whether it was begun, and nothing has ended it since."""
         self._served = False
         self.crashes.watch = self._look
 
@@ -66,12 +70,15 @@ class Scene:
 
     def run(self, change: Change) -> str:
         """Carry it out in an agent that has just started; `changed`, `same`, or the code of the refusal."""
-        self.may_stop_serving = change.verb in {"stop", "remove"}
+        self.may_stop_serving = change.verb in {"stop", "remove", "begin", "end"}
+        self.under_maintenance = self.under_maintenance and change.verb not in {"end", "remove"}
         service = Service(self.engine, self.router, NAME)
         try:
-            return "changed" if CALLS[change.verb](service, change, self.spec(change.number)) else "same"
+            changed = CALLS[change.verb](service, change, self.spec(change.number))
         except Failure as failure:
             return failure.problem.code
+        self.under_maintenance = self.under_maintenance or (change.verb == "begin" and set(self.kinds) <= WEB)
+        return "changed" if changed else "same"
 
     def spec(self, number: int) -> wire.ContainerSpec:
         """What a release runs."""
@@ -100,7 +107,18 @@ class Scene:
             for verb in ("promote", "rollback")
             if "current" in self.roles
         ]
-        others = ("stop", "retire", "retire", "retire", "start", "restart", "remove", "remove_candidate")
+        others = (
+            "stop",
+            "retire",
+            "retire",
+            "retire",
+            "start",
+            "restart",
+            "remove",
+            "remove_candidate",
+            "begin",
+            "end",
+        )
         return [*self.moving(), *again, *(Change("prepare", one) for one in range(1, 6)), *map(Change, others)]
 
     def settle(self) -> None:
@@ -115,8 +133,13 @@ class Scene:
 
     @property
     def serving(self) -> str | None:
-        """The release that visitors are sent to."""
-        return next((route.release for route in self.router.table.routes if route.host == HOST), None)
+        """The release that visitors are sent to; nobody is during maintenance."""
+        return next((one.release for one in self.router.table.routes if one.host == HOST and not one.maintenance), None)
+
+    @property
+    def page(self) -> wire.Maintenance | None:
+        """The page that visitors get instead."""
+        return next((route.maintenance for route in self.router.table.routes if route.host == HOST), None)
 
     @property
     def alive(self) -> tuple[str, ...]:
@@ -124,16 +147,18 @@ class Scene:
         return tuple(one.release for one in self.engine._found.values() if one.running)
 
     @property
-    def state(self) -> tuple[dict[str, tuple[str, str]], str | None]:
-        """Roles with releases and whether they run, and who serves."""
-        return {one.role: (one.release, one.status) for one in self.engine.instances()}, self.serving
+    def state(self) -> tuple[dict[str, tuple[str, str]], str | None, wire.Maintenance | None]:
+        """Roles with releases and whether they run, who serves, and which page is shown instead."""
+        return {one.role: (one.release, one.status) for one in self.engine.instances()}, self.serving, self.page
 
     def _look(self) -> None:
         found = list(self.engine._found.values())
         taken = [name for name, times in Counter(one.full_name for one in found).items() if times > 1]
         if taken:
             self.broken.append(f"{taken} exist twice")
-        routes = self.router.table.routes
+        routes = [one for one in self.router.table.routes if not one.maintenance]
+        if self.under_maintenance and self.page is None:
+            self.broken.append("visitors do not get the page any more")
         for route in routes:
             if not any(one.release == route.release and one.address == route.address for one in found):
                 self.broken.append(f"{route.release} is routed, and is not here")
@@ -165,5 +190,7 @@ CALLS: dict[str, Callable[[Service, Change, wire.ContainerSpec], bool]] = {
     "start": lambda service, *_: containers.start(service),
     "restart": lambda service, *_: containers.restart(service),
     "remove": lambda service, *_: containers.remove(service),
+    "begin": lambda service, *_: maintenance.begin(service, PAGE),
+    "end": lambda service, *_: maintenance.end(service),
     "remove_candidate": lambda service, *_: containers.remove_candidate(service),
 }

@@ -74,6 +74,47 @@ def test_only_current_containers_that_shall_run_are_routed(
     assert bool(derived.routes) is routed
 
 
+PAGE = wire.Maintenance(message="Back soon")
+
+
+def pages(routes: wire.Routes) -> dict[str, wire.Maintenance | None]:
+    return {route.host: route.maintenance for route in routes.routes}
+
+
+def test_a_page_is_shown_under_every_name_of_its_service_and_stays_with_the_names_that_follow(
+    web: Instance, shop: Instance
+) -> None:
+    before = table.with_page(table.derived([web, shop]), NAME, web, PAGE)
+    assert pages(before) == {HOST: PAGE, "a.example.com": PAGE, "shop.example.com": None}
+    after = table.with_current(before, NAME, replace(web, release=release(2), hosts=("new.example.com",)))
+    assert pages(after) == {"new.example.com": PAGE, "shop.example.com": None}
+    assert table.page_of(after, NAME) == PAGE
+    assert pages(table.with_page(after, NAME, web, None)) == pages(table.derived([web, shop]))
+
+
+def test_a_service_under_maintenance_keeps_its_page_while_nothing_is_current_until_it_is_taken_out(
+    web: Instance,
+) -> None:
+    before = table.with_page(wire.Routes(routes=()), NAME, web, PAGE)
+    assert table.with_current(before, NAME, None) == before
+    assert table.with_page(before, NAME, None, None) == wire.Routes(routes=())
+
+
+def test_a_page_that_comes_with_a_container_replaces_the_one_before(web: Instance) -> None:
+    before = table.with_page(wire.Routes(routes=()), NAME, web, PAGE)
+    other = wire.Maintenance(retry_after_seconds=5)
+    assert table.page_of(table.with_current(before, NAME, web, other), NAME) == other
+
+
+def test_the_table_that_is_derived_anew_keeps_the_pages_and_forgets_those_of_services_that_are_gone(
+    web: Instance, shop: Instance
+) -> None:
+    before = table.with_page(table.with_page(wire.Routes(routes=()), NAME, web, PAGE), OTHER, shop, PAGE)
+    stopped = replace(web, status="exited")
+    assert pages(table.derived([stopped], before)) == {HOST: PAGE, "a.example.com": PAGE}
+    assert table.derived([stopped], table.derived([web])).routes == ()
+
+
 def test_equal_tables_are_equal_in_whatever_order_they_were_made(web: Instance, shop: Instance) -> None:
     assert table.derived([web, shop]) == table.derived([shop, web])
 

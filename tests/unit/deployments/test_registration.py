@@ -55,7 +55,7 @@ def test_registering_twice_changes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_
         "Block types: digitalocean-credentials, cloudflare-credentials, snapshot, environment, service",
         "Blocks: digitalocean, cloudflare",
         "Environment: registered-prod made",
-        "Deployments: 7 of prefect.yaml",
+        "Deployments: 8 of prefect.yaml",
     ]
     assert second == [*first[:2], "Environment: registered-prod is there and stays as it is", first[3]]
     assert after == before
