@@ -21,9 +21,25 @@ if os.environ.get("CI"):
 pytest_plugins = ["tests.installation"]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs the whole installation comes last: it goes on working while it is there."""
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
+    """What shares something large stays in one process, and the largest comes first where there are several.
+
+    In one process the installation comes last: it goes on working while it is there.
+    """
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    order = ("prefect", "", "installation") if alone else ("installation", "prefect", "")
+    items.sort(key=lambda item: order.index(_group(item) if _group(item) in order else ""))
+
+
+def _group(item: pytest.Item) -> str:
+    if item.get_closest_marker("e2e"):
+        return "installation"
+    if "prefect" in getattr(item, "fixturenames", ()):
+        return "prefect"
+    return "sandbox" if "contract/sandbox" in str(item.path) else item.path.stem
 
 
 @pytest.fixture(scope="session")
