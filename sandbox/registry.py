@@ -19,6 +19,7 @@ from pathlib import Path
 
 from docker import DockerClient
 
+from sandbox import turns
 from sandbox.image.archive import SUITE, complete_sources
 
 PROGRAM = "/usr/bin/docker-registry"
@@ -82,7 +83,7 @@ class Registry:
         self._docker = docker
         self._addresses = tuple(addresses)
         self._port = port
-        self._root = RootFileSystem(cache or _default_cache())
+        self._root = RootFileSystem(cache or turns.cache())
         self._secret = secrets.token_hex(16)  # one for all processes, so that an upload may go to any
         self._children: list[subprocess.Popen[bytes]] = []
 
@@ -275,8 +276,3 @@ def _end_leftover(pid: Path, config: Path) -> None:
             deadline = time.monotonic() + START_SECONDS
             while command.exists() and time.monotonic() < deadline:
                 time.sleep(0.05)
-
-
-def _default_cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "deployer-sandbox"

@@ -28,6 +28,7 @@ from sandbox.machines.engine import DockerMachines
 from sandbox.machines.network import Block, choose_block, ensure_network
 from sandbox.registry import Registry
 from sandbox.store import Store
+from sandbox.turns import turn
 
 HOST = "127.0.0.1"
 _GRACE_SECONDS = 5
@@ -78,16 +79,17 @@ async def serve(options: Options, say: Say) -> None:
     docker = connect()
     store = Store(options.state / "store.db")
     seed(store)
-    block = own_block(store, docker)
-    ensure_network(docker, block)
     async with AsyncExitStack() as stack:
         stack.callback(store.close)
-        registry = Registry(options.state, docker, addresses=(block.gateway,), port=options.registry)
-        stack.push_async_callback(asyncio.to_thread, registry.stop)
-        await _together(
-            asyncio.to_thread(ensure_image, docker, say),
-            asyncio.to_thread(registry.start),
-        )
+        with turn(say):
+            block = own_block(store, docker)
+            ensure_network(docker, block)
+            registry = Registry(options.state, docker, addresses=(block.gateway,), port=options.registry)
+            stack.push_async_callback(asyncio.to_thread, registry.stop)
+            await _together(
+                asyncio.to_thread(ensure_image, docker, say),
+                asyncio.to_thread(registry.start),
+            )
         say("Starting the machines and the APIs")
         machines = DockerMachines(docker, block, options.state, registry.machine_settings(), resolvers())
         lifecycle = Lifecycle(Inventory(store), machines, Pace(options.pace))
