@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import docker
 import httpx
@@ -117,7 +117,9 @@ class Lab:
         from prefect.client.schemas.objects import FlowRun
         from prefect.deployments import run_deployment
 
-        started = run_deployment(f"{flow}/{flow}", parameters=parameters, timeout=0, as_subflow=False)
+        # With a key of its own, so that a call that is repeated because the server was busy makes no second run.
+        once = {"idempotency_key": str(uuid4()), "timeout": 0, "as_subflow": False}
+        started = run_deployment(f"{flow}/{flow}", parameters=parameters, **once)
         return cast(FlowRun, started).id
 
     def run(self, flow: str, **parameters: Any) -> Run:
