@@ -118,8 +118,10 @@ class Lab:
         from prefect.deployments import run_deployment
 
         # With a key of its own, so that a call that is repeated because the server was busy makes no second run.
-        once = {"idempotency_key": str(uuid4()), "timeout": 0, "as_subflow": False}
-        started = run_deployment(f"{flow}/{flow}", parameters=parameters, **once)
+        key = str(uuid4())
+        started = run_deployment(
+            f"{flow}/{flow}", parameters=parameters, idempotency_key=key, timeout=0, as_subflow=False
+        )
         return cast(FlowRun, started).id
 
     def run(self, flow: str, **parameters: Any) -> Run:
