@@ -9,7 +9,7 @@ from typing import Literal
 
 DropletStatus = Literal["new", "active", "off", "archive"]
 ActionStatus = Literal["in-progress", "completed", "errored"]
-Role = Literal["current", "candidate", "previous"]
+Role = Literal["current", "candidate", "previous", "kept", "parked"]
 VerdictWord = Literal["healthy", "degraded", "unhealthy", "unknown"]
 
 
@@ -151,11 +151,17 @@ class Image:
     id: str
     layers: tuple[str, ...]
     size: int
+    sizes: tuple[int, ...] = ()
+    """Bytes of those of its layers that hold anything, topmost first; empty: nobody has said."""
 
     @property
     def short(self) -> str:
         """The first digits of its id, for people."""
         return self.id.removeprefix("sha256:")[:12]
+
+    def weight(self, layers: int) -> int:
+        """At most so many bytes are in its topmost layers; where their sizes are not known, in the whole image."""
+        return sum(self.sizes[:layers]) if self.sizes else self.size
 
 
 @dataclass(frozen=True)
@@ -189,6 +195,11 @@ class Host:
         """The container of one service here that has this role."""
         return next((seen for seen in self.all_of(name) if seen.role == role), None)
 
+    def older(self, name: str) -> tuple[Container, ...]:
+        """The releases of one service that can be gone back to here: the previous one, then the others, newest first."""
+        found = [seen for seen in self.all_of(name) if seen.role in ("previous", "kept")]
+        return tuple(sorted(found, key=lambda seen: (seen.role == "previous", seen.release), reverse=True))
+
 
 @dataclass(frozen=True)
 class World:
@@ -211,3 +222,5 @@ class Before:
     """The current release of a service, by droplet."""
     records: tuple[Record, ...]
     """All records of the service."""
+    previous: Mapping[str, str] = field(default_factory=dict)
+    """The previous release of a service, by droplet; where there is none, nothing."""
