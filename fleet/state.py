@@ -196,7 +196,7 @@ class Host:
         return next((seen for seen in self.all_of(name) if seen.role == role), None)
 
     def older(self, name: str) -> tuple[Container, ...]:
-        """The releases of one service that can be gone back to here: the previous one, then the others, newest first."""
+        """What one service can go back to here: the previous release, then the others that are kept, newest first."""
         found = [seen for seen in self.all_of(name) if seen.role in ("previous", "kept")]
         return tuple(sorted(found, key=lambda seen: (seen.role == "previous", seen.release), reverse=True))
 

@@ -31,7 +31,7 @@ CLOUD = {
     "cloud.tags": ("add", "remove", "discard"),
     "dns": ("remove",),
 }
-AGENT = ("take_lease", "free_lease", "remove", "remove_volume", "prune")
+AGENT = ("take_lease", "free_lease", "remove", "remove_volume", "prune", "rollback", "retire")
 
 
 class Death:

@@ -28,7 +28,6 @@ from tests.unit.fleet.worlds import (
     worlds,
 )
 
-
 MOST = 4
 """How many older releases are kept at most here."""
 
