@@ -96,6 +96,14 @@ class Service(Block):
         30, title="Time to drain (s)", description="How long the old release may finish its requests.", ge=1, le=600
     )
 
+    keep_releases: int = Field(
+        5,
+        title="Releases kept",
+        description="How many older releases its droplets keep, to be gone back to in seconds and without a build.",
+        ge=1,
+        le=20,
+    )
+
     def spec(self) -> spec.ServiceSpec:
         """The service as plans know it.
 
@@ -115,6 +123,7 @@ class Service(Block):
             drain_seconds=self.drain_seconds,
             volumes=tuple(spec.Volume(one.name, one.path) for one in self.volumes),
             command=tuple(self.command),
+            keep_releases=self.keep_releases,
         )
         spec.check_in_zone(wanted, self.environment.cloudflare.zone)
         return wanted

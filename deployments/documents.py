@@ -7,11 +7,19 @@ from prefect.blocks.core import Block
 from blocks.cloudflare import CloudflareCredentials
 from blocks.digitalocean import DigitalOceanCredentials
 from blocks.environment import Environment
+from blocks.release import Release
 from blocks.service import Service
 from blocks.snapshot import Snapshot
 from deployments.settings import Settings
 
-TYPES: tuple[type[Block], ...] = (DigitalOceanCredentials, CloudflareCredentials, Snapshot, Environment, Service)
+TYPES: tuple[type[Block], ...] = (
+    DigitalOceanCredentials,
+    CloudflareCredentials,
+    Snapshot,
+    Environment,
+    Service,
+    Release,
+)
 """In the order of their nesting: a type's parts are registered before it."""
 
 

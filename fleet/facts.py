@@ -58,7 +58,8 @@ def _host(host: Host) -> Iterator[tuple[str, str]]:
     if host.error:
         yield f"agent of {seen.name}", f"silent: {host.error}"
     for one in host.containers:
-        yield f"{one.role} container {one.name} on {seen.name}", _container(one)
+        which = f"kept {one.release}" if one.role == "kept" else one.role
+        yield f"{which} container {one.name} on {seen.name}", _container(one)
     for route in host.routes or ():
         page = f", behind a {route.page}" if route.page else ""
         yield f"route {route.host} on {seen.name}", f"to {route.container}, release {route.release}{page}"

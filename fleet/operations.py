@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from fleet import sources
@@ -39,6 +39,8 @@ class Targets:
     drain: Sequence[Droplet]
     destroy: Sequence[Droplet]
     current: Mapping[str, str]
+    leaving: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The older releases that a new one makes too many, by droplet."""
 
     @property
     def names(self) -> list[str]:
@@ -99,6 +101,8 @@ def containers(targets: Targets, name: str) -> Iterator[Operation]:
     for one in targets.names:
         if one in targets.current:
             yield Operation("container", f"retire {targets.current[one]} on {one}, and keep it for a rollback")
+        for release in targets.leaving.get(one, ()):
+            yield Operation("container", f"remove {release}, the oldest, from {one} if the new release is another")
     for old in targets.drain:
         yield Operation("container", f"remove {name} from {old.name}, once its last request has ended")
 

@@ -16,7 +16,7 @@ from fleet.operations import Operation, Targets
 from fleet.placement import place
 from fleet.records import Pointer, RecordPlan
 from fleet.spec import EnvironmentSpec, Maintenance, Scheduled, ServiceSpec
-from fleet.state import Before, Droplet, DropletRequest, Host, World
+from fleet.state import Before, Droplet, DropletRequest, Host, Role, World
 
 __all__ = ["Desired", "Plan", "check_reachable", "digest_of", "plan"]
 
@@ -108,7 +108,8 @@ def plan(current: World, desired: Desired) -> Plan:
         keep=tuple(host.droplet for host in placed.keep),
         drain=tuple(host.droplet for host in placed.drain),
         destroy=tuple(host.droplet for host in placed.drain if desired.remove_empty and _is_emptied(host, name)),
-        current={host.droplet.name: seen.release for host in current.hosts if (seen := host.find(name))},
+        current=releases(current.hosts, name),
+        leaving={host.droplet.name: _leaving(host, name, service.keep_releases) for host in placed.keep},
     )
     ours = records.ours(current, desired.owner, spec, service.name)
     mark = naming.comment_mark(desired.owner, spec, service.name)
@@ -121,7 +122,7 @@ def plan(current: World, desired: Desired) -> Plan:
         create=tuple(targets.create),
         drain=tuple(targets.drain),
         destroy=tuple(targets.destroy),
-        before=Before(targets.current, ours),
+        before=Before(targets.current, ours, releases(current.hosts, name, "previous")),
         firewall=wall,
         records=dns,
         maintenance=current.page_of(name),
@@ -129,6 +130,11 @@ def plan(current: World, desired: Desired) -> Plan:
         at_rest=steady and all(is_at_rest(host, name, service, current.page_of(name)) for host in placed.keep),
         world=current,
     )
+
+
+def releases(hosts: Iterable[Host], name: str, role: Role = "current") -> dict[str, str]:
+    """The releases of a service that have this role, by droplet."""
+    return {host.droplet.name: seen.release for host in hosts if (seen := host.find(name, role))}
 
 
 def check_marks(hosts: Iterable[Host], spec: EnvironmentSpec) -> None:
@@ -166,12 +172,14 @@ def _is_given_up(host: Host, service: str) -> bool:
 
 
 def is_at_rest(host: Host, name: str, service: ServiceSpec, page: Maintenance | None) -> bool:
-    """Whether one release serves here, with its routes, and nothing that runs beside it is left over.
+    """Whether one release serves here, with its routes; nothing runs beside it, and no more are kept than wanted.
 
     A service under maintenance serves behind its page, which has to be the same everywhere.
     """
     current, seen = host.find(name), host.all_of(name)
     if current is None or host.routes is None or host.page_of(name) != page:
+        return False
+    if len(host.older(name)) > service.keep_releases:
         return False
     if any(one.runs for one in seen if one.role != "current") or not (current.runs or _waits(service)):
         return False
@@ -182,6 +190,13 @@ def is_at_rest(host: Host, name: str, service: ServiceSpec, page: Maintenance | 
 def _waits(service: ServiceSpec) -> bool:
     """Whether a container that does not run is as it should be: it waits for its next time."""
     return isinstance(service.runs, Scheduled)
+
+
+def _leaving(host: Host, name: str, keep: int) -> tuple[str, ...]:
+    """The releases that are too many once another is current: the oldest, but never what serves until then."""
+    if host.find(name) is None:
+        return ()
+    return tuple(sorted((seen.release for seen in host.older(name)), reverse=True)[keep - 1 :])
 
 
 def _check_snapshot(missing: int, spec: EnvironmentSpec, service: ServiceSpec) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fleet import facts, naming, operations, plan, records
@@ -53,8 +53,8 @@ def plan_rollback(
 ) -> RollbackPlan:
     """The release that all droplets of the service go back to, and what is done for it.
 
-    Without a release it is the older one that they have kept. Where they serve different releases, a change was cut
-    off in its middle: then it is the oldest that serves. It never goes forward unless a release is named.
+    Without a release it is the previous one. Where they serve different releases, a change was cut off in its middle:
+    then it is the oldest that serves. It never goes forward unless a release is named.
 
     Raises:
         TransientError: a droplet of the environment did not answer.
@@ -76,14 +76,14 @@ def plan_rollback(
     ours = records.ours(world, owner, spec, service.name)
     dns = records.plan_records(ours, pointers, droplets, (), naming.comment_mark(owner, spec, service.name))
     dns = RecordPlan(dns.keep, dns.add, dns.drop)  # what is out of use anyway is a deploy's business
-    current = {host.droplet.name: seen.release for host in hosts if (seen := host.find(name))}
+    current = plan.releases(hosts, name)
     page = world.page_of(name)
     shown = operations.page(page, set(current) <= world.showing(name, page))
     return RollbackPlan(
         container=name,
         release=target,
         hosts=droplets,
-        before=Before(current, ours),
+        before=Before(current, ours, plan.releases(hosts, name, "previous")),
         domains=domains,
         records=dns,
         maintenance=page,
@@ -96,22 +96,30 @@ def plan_rollback(
 
 
 def _target(hosts: Sequence[Host], name: str) -> str:
-    serving = {seen.release for host in hosts if (seen := host.find(name))}
+    serving = set(plan.releases(hosts, name).values())
     if len(serving) > 1:
         return min(serving)
-    kept = {seen.release for host in hosts if (seen := host.find(name, "previous"))}
-    older = {release for release in kept if release < min(serving)}
-    if not older:
-        newer = f"; {max(kept)}, which they have kept, is newer" if kept else ""
-        raise InvalidInput(
-            f"No droplet has kept a release older than {min(serving)}, which serves{newer}.",
-            hint="Name the release to go to it all the same, or deploy." if kept else "Deploy what is wanted instead.",
-        )
-    return max(older)
+    now = min(serving)
+    before = {release for host in hosts if (release := _before(host, name, now))}
+    if before and max(before) < now:
+        return max(before)
+    kept = sorted({seen.release for host in hosts for seen in host.older(name)})
+    why = f"The release before {now}, which serves, is {max(before)}, a newer one" if before else ""
+    raise InvalidInput(
+        f"{why or f'No droplet has kept a release older than {now}, which serves'}.",
+        hint=f"Name the one to go to, of {', '.join(kept)}, or deploy." if kept else "Deploy what is wanted instead.",
+    )
+
+
+def _before(host: Host, name: str, now: str) -> str | None:
+    """What served before on a droplet; where a change that was cut off has left no previous one, the next older."""
+    if previous := host.find(name, "previous"):
+        return previous.release
+    return max((seen.release for seen in host.older(name) if seen.release < now), default=None)
 
 
 def _kept(host: Host, name: str, release: str) -> Container | None:
-    kept = (host.find(name, "current"), host.find(name, "previous"))
+    kept = (host.find(name, "current"), *host.older(name))
     return next((seen for seen in kept if seen and seen.release == release), None)
 
 
@@ -128,3 +136,34 @@ def _check_kept(hosts: Sequence[Host], name: str, release: str, chosen: dict[str
 
 def _inventory(host: Host, name: str) -> str:
     return ", ".join(f"{seen.release} ({seen.role})" for seen in host.all_of(name)) or "nothing"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An older release of a service that droplets have kept, and where."""
+
+    container: str
+    release: str
+    image: str
+    droplets: tuple[str, ...]
+    """Those that have it, in order."""
+    missing: tuple[str, ...]
+    """Those of the service that have not: while there are any, it cannot be gone back to."""
+
+
+def kept_releases(seen: Mapping[str, Iterable[Container]]) -> tuple[Kept, ...]:
+    """Every release that can be gone back to somewhere, by what is on each droplet; services in order, newest first."""
+    having: dict[tuple[str, str], dict[str, Container]] = {}
+    found = [(droplet, one) for droplet, containers in seen.items() for one in containers]
+    for droplet, one in found:
+        if one.role in ("current", "previous", "kept"):
+            having.setdefault((one.name, one.release), {})[droplet] = one
+    older = {(one.name, one.release) for _, one in found if one.role in ("previous", "kept")}
+    serving = [(one.name, droplet) for droplet, one in found if one.role == "current"]
+    ordered = sorted(sorted(older, key=lambda one: one[1], reverse=True), key=lambda one: one[0])
+    return tuple(_offer(*one, having[one], {droplet for name, droplet in serving if name == one[0]}) for one in ordered)
+
+
+def _offer(name: str, release: str, having: Mapping[str, Container], users: set[str]) -> Kept:
+    image = next(iter(having.values())).image
+    return Kept(name, release, image, tuple(sorted(having)), tuple(sorted(users - having.keys())))

@@ -171,6 +171,8 @@ class ServiceSpec:
     volumes: tuple[Volume, ...] = ()
     command: tuple[str, ...] = ()
     """What runs instead of the image's own command."""
+    keep_releases: int = 5
+    """How many older releases stay on its droplets, to be gone back to without a build."""
 
     def __post_init__(self) -> None:
         check_word("service", self.name)
@@ -178,6 +180,7 @@ class ServiceSpec:
         checks.check_between("the memory (MiB)", self.memory_mib, 16, 1_048_576)
         checks.check_between("the number of CPUs", self.cpus, 0.01, 256)
         checks.check_between("the time to drain (seconds)", self.drain_seconds, 1, 600)
+        checks.check_between("the number of releases to keep", self.keep_releases, 1, 20)
         checks.check_between("the number of environment variables", len(self.variables), 0, 200)
         checks.check_between("the number of secrets", len(self.secrets), 0, 100)
         for name in [*self.variables, *self.secrets]:

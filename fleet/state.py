@@ -11,7 +11,7 @@ from fleet.spec import Maintenance
 
 DropletStatus = Literal["new", "active", "off", "archive"]
 ActionStatus = Literal["in-progress", "completed", "errored"]
-Role = Literal["current", "candidate", "previous"]
+Role = Literal["current", "candidate", "previous", "kept", "parked"]
 VerdictWord = Literal["healthy", "degraded", "unhealthy", "unknown"]
 
 
@@ -155,11 +155,17 @@ class Image:
     id: str
     layers: tuple[str, ...]
     size: int
+    sizes: tuple[int, ...] = ()
+    """Bytes of those of its layers that hold anything, topmost first; empty: nobody has said."""
 
     @property
     def short(self) -> str:
         """The first digits of its id, for people."""
         return self.id.removeprefix("sha256:")[:12]
+
+    def weight(self, layers: int) -> int:
+        """At most so many bytes are in its topmost layers; where their sizes are not known, in the whole image."""
+        return sum(self.sizes[:layers]) if self.sizes else self.size
 
 
 @dataclass(frozen=True)
@@ -197,6 +203,11 @@ class Host:
         """The maintenance page that a service's names show here."""
         return next((one.page for one in self.routes or () if one.container == name and one.page), None)
 
+    def older(self, name: str) -> tuple[Container, ...]:
+        """What one service can go back to here: the previous release, then the others that are kept, newest first."""
+        found = [seen for seen in self.all_of(name) if seen.role in ("previous", "kept")]
+        return tuple(sorted(found, key=lambda seen: (seen.role == "previous", seen.release), reverse=True))
+
 
 @dataclass(frozen=True)
 class World:
@@ -229,3 +240,5 @@ class Before:
     """The current release of a service, by droplet."""
     records: tuple[Record, ...]
     """All records of the service."""
+    previous: Mapping[str, str] = field(default_factory=dict)
+    """The previous release of a service, by droplet; where there is none, nothing."""

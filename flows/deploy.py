@@ -18,6 +18,7 @@ from tasks import (
     droplets,
     firewalls,
     images,
+    kept,
     locks,
     peers,
     plans,
@@ -51,7 +52,7 @@ def deploy(
 
     Nothing that serves changes before every droplet's candidate is healthy; then all of them switch. A failure after
     that takes every droplet back to the release before. Where fewer droplets are asked for than run the service, it
-    leaves the others once the new release serves.
+    leaves the others once the new release serves. Each droplet keeps as many older releases as the service says.
 
     Args:
         service: what to deploy.
@@ -104,5 +105,8 @@ def carry_out(order: Order, plan: Plan, lock: Lock, pace: Pace, environment: Env
             dns.point_all(order, hosts, plan.records, environment)
             report.served(reports.verify(order.service, plan.maintenance, environment))
         rollouts.leave(lock, plan, environment)
-        containers.retire_all(lock, hosts, environment)
+        containers.retire_all(order, lock, hosts, environment)
         report.step("previous release retired")
+        images.prune_all(hosts, environment)
+        report.step("old images pruned")
+        kept.refresh(environment)

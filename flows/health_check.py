@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect.runtime import flow_run
 
 from blocks.environment import Environment
-from tasks import health
+from tasks import health, kept
 from tasks.runbooks import runbook
 
 
@@ -17,7 +17,9 @@ def run_name() -> str:
 
 @runbook("health-check", run_name)
 def health_check(environment: Environment | None = None) -> None:
-    """Asks every droplet how it is and shows what it found as a table; changes nothing.
+    """Asks every droplet how it is and shows what it found as a table; changes nothing there.
+
+    The `Release` blocks, which a rollback's form offers, are made those that the droplets have kept.
 
     Args:
         environment: the only one to look at; empty: all that there are.
@@ -26,4 +28,5 @@ def health_check(environment: Environment | None = None) -> None:
         return
     environments = [environment] if environment else health.list_environments()
     findings = [found for one in environments for found in health.sweep(one)]
+    kept.refresh_all(findings)
     health.report(findings)

@@ -1,11 +1,12 @@
-"""The flow `rollback`: a service's previous release again, on all its droplets or on none, without a build."""
+"""The flow `rollback`: a release that was kept again, on all droplets of a service or on none, without a build."""
 
 from __future__ import annotations
 
 from blocks.environment import Environment
+from blocks.release import Release
 from blocks.service import Service
 from fleet.rollback import RollbackPlan
-from tasks import approvals, containers, dns, locks, peers, plans, reports, rollouts
+from tasks import approvals, containers, dns, kept, locks, peers, plans, reports, rollouts
 from tasks.deploy_report import rollback_report
 from tasks.locks import Lock, WhenLocked
 from tasks.plans import Order
@@ -14,20 +15,24 @@ from tasks.runbooks import runbook
 
 
 @runbook("rollback", "roll back {service.name} in {service.environment.project}-{service.environment.name}")
-def rollback(service: Service, release: str | None = None, when_locked: WhenLocked = "wait") -> None:
-    """Makes the release before serve again, everywhere, in seconds; a second run changes nothing.
+def rollback(
+    service: Service, to: Release | None = None, release: str | None = None, when_locked: WhenLocked = "wait"
+) -> None:
+    """Makes a release that was kept serve again, everywhere, in seconds; a second run changes nothing.
 
     A failure takes every droplet to the release that it served. Refused when a droplet has not kept the release.
 
     Args:
         service: what to roll back.
-        release: the release to go to, of those that every droplet has; empty: the one before.
+        to: the release to go to, of those that were kept; empty: the one before.
+        release: the same as text, for programs, e.g. 20261124t021530-9fe5e6.
         when_locked: when another run changes the service, `wait` for its end or `fail` at once.
     """
     environment = service.environment
+    wanted = plans.chosen(service, to, release)
     order = plans.order(service)
     world = plans.observe(order, environment)
-    plan = plans.decide_rollback(order, world, release or None)
+    plan = plans.decide_rollback(order, world, wanted)
     with locks.hold(order.container, locks.concerned(world), environment, locks.PATIENCE[when_locked]) as lock:
         approvals.confirm(order, plan, environment)
         carry_out(order, plan, lock, environment)
@@ -38,13 +43,14 @@ def carry_out(order: Order, plan: RollbackPlan, lock: Lock, environment: Environ
     with rollback_report(order, plan, environment) as report:
         if report.is_idle(plan.at_rest):
             return
-        with all_or_none(order, lock, plan.hosts, plan.before, plan.release, environment):
+        with all_or_none(order, lock, plan.hosts, plan.before, plan.release, environment, new=False):
             report.states = rollouts.go_back(lock, plan, environment)
-            report.step("the release before serves on every droplet")
+            report.step("the release serves on every droplet")
             lock.confirm()  # no agent guards DNS
             peers.share(order, plan.hosts, environment)
             lock.confirm()  # no agent guards DNS
             dns.point_all(order, plan.hosts, plan.records, environment)
             report.served(reports.verify_back(plan.domains, plan.maintenance, environment))
-        containers.retire_all(lock, plan.hosts, environment)
+        containers.retire_all(order, lock, plan.hosts, environment)
         report.step("the other release retired")
+        kept.refresh(environment)

@@ -6,7 +6,7 @@ from prefect.runtime import flow_run
 
 from blocks.environment import Environment
 from blocks.service import Service
-from tasks import leftovers, peers, proofs, removal, tombstones
+from tasks import kept, leftovers, peers, proofs, removal, tombstones
 from tasks.locks import WhenLocked
 from tasks.runbooks import runbook
 
@@ -56,4 +56,5 @@ def undeploy(
         left = removal.decide(scope, leftovers.observe(scope, where, names))
         tombstones.place_all(left, where)
         tombstones.settle_all(left, where)
+    kept.refresh(where)
     proofs.report(scope, plan, left, failed, where)

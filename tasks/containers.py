@@ -51,17 +51,17 @@ def promote(
 def go_back(
     droplet: Droplet, lock: Lock, release: str, page: Maintenance | None, environment: Environment
 ) -> tuple[Container, ...]:
-    """Makes the previous release current again; the page as for `promote`."""
-    body = wire.Promote(release=release, maintenance=agents.page(page))
+    """Makes a release that was kept current again; the page as for `promote`."""
+    body = wire.Rollback(release=release, maintenance=agents.page(page))
     with reach(environment, droplet, fencing=lock.number(droplet)) as agent:
         return _all(agent.rollback(lock.name, body))
 
 
 @step("{droplet.name}: retire the previous release", timeout=LONGEST)
-def retire(droplet: Droplet, lock: Lock, environment: Environment) -> tuple[Container, ...]:
-    """Stops the previous release once its last request has ended; it is kept for a rollback."""
+def retire(droplet: Droplet, lock: Lock, keep: int, environment: Environment) -> tuple[Container, ...]:
+    """Stops the previous release once its last request has ended; of the older ones, the newest `keep` stay."""
     with reach(environment, droplet, fencing=lock.number(droplet)) as agent:
-        return _all(agent.retire(lock.name))
+        return _all(agent.retire(lock.name, wire.Retire(keep=keep)))
 
 
 @step("{droplet.name}: remove the candidate")
@@ -99,9 +99,11 @@ def promote_all(
     return gather(f"Promoting {release}", names(hosts), futures)
 
 
-def retire_all(lock: Lock, hosts: Sequence[Droplet], environment: Environment) -> list[tuple[Container, ...]]:
-    """The previous release stopped on every droplet."""
-    futures = [retire.submit(host, lock, environment) for host in hosts]
+def retire_all(
+    order: Order, lock: Lock, hosts: Sequence[Droplet], environment: Environment
+) -> list[tuple[Container, ...]]:
+    """The previous release stopped on every droplet, and those gone that are more than the service keeps."""
+    futures = [retire.submit(host, lock, order.service.keep_releases, environment) for host in hosts]
     return gather("Retiring the previous release", names(hosts), futures)
 
 

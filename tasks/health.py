@@ -26,7 +26,8 @@ from agent import wire
 from agent.client import AgentError, AsyncAgentClient
 from blocks.environment import Environment
 from fleet import naming
-from fleet.state import Droplet, VerdictWord
+from fleet.state import Container, Droplet, VerdictWord
+from tasks import agents
 from tasks.policy import step
 
 OBSERVER = "health-check"
@@ -47,6 +48,8 @@ class Finding:
     release: str
     verdict: VerdictWord
     reason: str
+    there: tuple[Container, ...] | None = None
+    """Of a droplet: all containers on it; None: nobody could say."""
 
 
 @step("{environment.project}-{environment.name}: ask every droplet", timeout=timedelta(minutes=1), retries=1)
@@ -117,7 +120,8 @@ async def _ask(environment: Environment, droplet: Droplet) -> list[Finding]:
             node = await asyncio.wait_for(agent.node(observer=OBSERVER), DROPLET_SECONDS)
     except (AgentError, TimeoutError) as error:
         return [Finding(where, droplet.name, "", "", "unknown", f"the agent did not answer: {error or 'too slow'}")]
-    return [_droplet(where, node), *(_container(where, droplet.name, seen) for seen in node.containers)]
+    told = [seen for seen in node.containers if not _rests(seen)]
+    return [_droplet(where, node), *(_container(where, droplet.name, seen) for seen in told)]
 
 
 def _droplet(where: str, node: wire.Node) -> Finding:
@@ -125,7 +129,13 @@ def _droplet(where: str, node: wire.Node) -> Finding:
     free = 100 * node.disk.free // max(node.disk.total, 1)
     facts = f"{free} % of the disk free, load {node.load[0]:.1f}, agent {node.agent_rss >> 20} MiB"
     reason = facts if worst.verdict == "healthy" else f"{worst.reason}; {facts}"
-    return Finding(where, node.droplet, "", "", worst.verdict, reason)
+    there = tuple(agents.container(seen) for seen in node.containers) if node.docker.verdict == "healthy" else None
+    return Finding(where, node.droplet, "", "", worst.verdict, reason, there)
+
+
+def _rests(seen: wire.Container) -> bool:
+    """Whether it is only kept, and as it should be: no row of the table is spent on it."""
+    return seen.role == "kept" and seen.verdict is not None and seen.verdict.verdict == "healthy"
 
 
 def _container(where: str, droplet: str, seen: wire.Container) -> Finding:

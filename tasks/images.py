@@ -17,7 +17,7 @@ from blocks.environment import Environment
 from fleet.errors import PermanentError
 from fleet.spec import Built, ControllerSource, ImageSource, ServiceSpec
 from fleet.state import Droplet, Image
-from tasks import sources
+from tasks import room, sources
 from tasks.agents import reach
 from tasks.contexts import BASE_TAG, pack
 from tasks.policy import TRANSFER, gather, step
@@ -122,6 +122,7 @@ def send(agent: AgentClient, docker: Store, image: Image, where: str) -> Image:
     if missing.present:
         get_run_logger().info("%s has image %s already", where, image.short)
         return image
+    room.check(where, image, missing)
     omit = frozenset(image.layers) - frozenset(missing.missing)
     with tempfile.TemporaryFile() as whole:  # Docker may write last what says which layer is where
         for chunk in docker.save(image.id):
@@ -153,6 +154,13 @@ def ship_image(source: Droplet, target: Droplet, image: Image, environment: Envi
     return Shipment(target.name, len(missing.missing), counted.total)
 
 
+@step("{droplet.name}: prune images")
+def prune(droplet: Droplet, environment: Environment) -> int:
+    """Removes images that no release on the droplet uses, kept ones among them; gives how many."""
+    with reach(environment, droplet) as agent:
+        return len(agent.prune().images)
+
+
 class _Counted:
     """Counts the bytes that go by."""
 
@@ -175,7 +183,14 @@ def _chunks(archive: IO[bytes]) -> Iterator[bytes]:
 
 
 def ship_all(source: Droplet, targets: Sequence[Droplet], image: Image, environment: Environment) -> list[Shipment]:
-    """Brings the image to every other droplet."""
+    """Brings the image to every other droplet, once each has room for it."""
+    room.check_all(source, targets, image, environment)
     names = [target.name for target in targets]
     futures = ship_image.map(unmapped(source), list(targets), unmapped(image), unmapped(environment))
     return gather("Shipping the image", names, futures)
+
+
+def prune_all(hosts: Sequence[Droplet], environment: Environment) -> list[int]:
+    """Images that no release uses any more gone from every droplet."""
+    futures = [prune.submit(host, environment) for host in hosts]
+    return gather("Pruning images", [host.name for host in hosts], futures)

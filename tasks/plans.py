@@ -13,6 +13,7 @@ from prefect import get_run_logger
 
 from agent.client import AgentClient, AgentProblem
 from blocks.environment import Environment
+from blocks.release import Release
 from blocks.service import Service
 from blocks.snapshot import Snapshot
 from fleet import naming, peers, plan, rollback
@@ -69,6 +70,29 @@ def order(service: Service) -> Order:
     """What a run that makes nothing new needs to know; also works when the service could not be built any more."""
     owner = service.environment.digitalocean.client().account.read_owner()
     return Order(owner, service.environment.spec(), service.spec())
+
+
+def chosen(service: Service, to: Release | None, release: str | None) -> str | None:
+    """The release that a rollback is to go to, as picked or written; None: the one before.
+
+    Raises:
+        InvalidInput: it is another service's, or two are named, or it is no release.
+    """
+    if to is None:
+        if release:
+            naming.released_at(release)
+        return release or None
+    if (to.environment, to.service) != (service.environment.title(), service.name):
+        raise InvalidInput(
+            f"{to.release} is a release of {to.service} in {to.environment}, not of {service.name} in "
+            f"{service.environment.title()}.",
+            hint=f"Choose one whose name begins with {service.environment.title()}-{service.name}.",
+        )
+    if release and release != to.release:
+        raise InvalidInput(
+            f"Two releases are named: {to.release} and {release}.", hint="Leave one of the fields empty."
+        )
+    return to.release
 
 
 def check_region(environment: Environment, spec: EnvironmentSpec) -> None:
@@ -177,12 +201,12 @@ def decide_rollback(order: Order, world: World, release: str | None) -> rollback
 def name_release(order: Order, image: Image, world: World, environment: Environment) -> str:
     """The release's id; one that has the same content already, on any droplet, gives its own.
 
-    But not one that a droplet has left behind: a release that was taken back there comes again under a new name. A new
-    name sorts after all that the droplets have, whatever the clock of the controller that gave those.
+    But not one that a droplet has kept as an older one: it comes again under a new name, which sorts after all that the
+    droplets have, whatever the clock of the controller that gave those. One that failed is tried again under its own.
     """
     content = digest(order.service, image, environment.digitalocean.token.get_secret_value())
     known = [seen for host in world.hosts for seen in host.all_of(order.container)]
-    left = {seen.release for seen in known if seen.role == "previous"}
+    left = {seen.release for seen in known if seen.role in ("previous", "kept")}
     same = {one.release for one in known if one.image == image.id and naming.same_content(one.release, content)}
     return max(same - left, default=naming.next_release(datetime.now(UTC), content, {one.release for one in known}))
 

@@ -23,6 +23,8 @@ from tasks.policy import gather, reason, settle, step
 UNDONE = (Exception, ExternalSignal, KeyboardInterrupt)
 """What a change is taken back for: a failure, and an end from outside, such as *Cancel* in the UI, which leaves a run
 half a minute before its process is killed."""
+MOST = 20
+"""All that a droplet may keep: what a failure leaves is for the next run to tidy up."""
 
 
 class HalfDone(PermanentError):
@@ -39,10 +41,20 @@ class HalfDone(PermanentError):
 
 @contextmanager
 def all_or_none(
-    order: Order, lock: Lock, hosts: Sequence[Droplet], before: Before, release: str, environment: Environment
+    order: Order,
+    lock: Lock,
+    hosts: Sequence[Droplet],
+    before: Before,
+    release: str,
+    environment: Environment,
+    *,
+    new: bool = True,
 ) -> Iterator[None]:
     """Takes every droplet and DNS back to what was `before`, when what is inside fails or the run is cancelled; the
     error goes on afterwards.
+
+    Args:
+        new: whether the release is a new one: then it stays where it failed as evidence, and nobody goes back to it.
 
     Raises:
         HalfDone: not everything could be taken back.
@@ -53,14 +65,21 @@ def all_or_none(
         if not lock.holds():
             raise  # another run may have taken over: what is there now is its work
         get_run_logger().error("%s did not come to all droplets: taking every one of them back.", release)
-        left = take_back(order, lock, hosts, before, release, environment)
+        left = take_back(order, lock, hosts, before, release, environment, new=new)
         if left and isinstance(error, Exception):
             raise HalfDone(error, left) from error
         raise
 
 
 def take_back(
-    order: Order, lock: Lock, hosts: Sequence[Droplet], before: Before, release: str, environment: Environment
+    order: Order,
+    lock: Lock,
+    hosts: Sequence[Droplet],
+    before: Before,
+    release: str,
+    environment: Environment,
+    *,
+    new: bool,
 ) -> dict[str, str]:
     """The release off every droplet; gives what could not be taken back, in words.
 
@@ -71,7 +90,8 @@ def take_back(
     hidden = _hide(order, lock, before, environment, left)
     changed = [host for host in hosts if before.releases.get(host.name) != release]
     futures = [
-        restore.submit(host, lock, release, before.releases.get(host.name), hidden, environment) for host in changed
+        restore.submit(host, lock, release, _way_back(host, before, release if new else None), hidden, environment)
+        for host in changed
     ]
     results, failures = settle([host.name for host in changed], futures)
     left |= {name: state for name, state in results.items() if state}
@@ -88,26 +108,32 @@ def take_back(
 
 @step("{droplet.name}: take {release} back", timeout=LONGEST)
 def restore(
-    droplet: Droplet, lock: Lock, release: str, before: str | None, hidden: bool, environment: Environment
+    droplet: Droplet, lock: Lock, release: str, back: wire.Rollback | None, hidden: bool, environment: Environment
 ) -> str:
     """What was before, current again; gives what is not so, in words.
 
-    A candidate that failed is stopped, and stays as evidence; one that runs would go on using its memory. Where there
-    was nothing before, the release goes, once no record leads to it any more (`hidden`).
+    A release that failed is stopped, and stays as a candidate, as evidence; one that runs would go on using its memory.
+    Where there was nothing before, the release goes, once no record leads to it any more (`hidden`).
     """
     name = lock.name
     with reach(environment, droplet, fencing=lock.number(droplet)) as agent:
-        if before is not None:
-            agent.rollback(name, wire.Promote(release=before))
+        if back is not None:
+            agent.rollback(name, back)
         elif _has(agent, name, release, "current") and not hidden:
             return f"serves {release}, as records may still lead to it"
         elif _has(agent, name, release, "current"):
             agent.remove(name)
         if _runs(agent, name, release, "candidate"):
             agent.remove_candidate(name)
-        if _runs(agent, name, release, "previous"):
-            agent.retire(name)
+        if _runs(agent, name, release, "previous") or _runs(agent, name, release, "kept"):
+            agent.retire(name, wire.Retire(keep=MOST))
     return ""
+
+
+def _way_back(host: Droplet, before: Before, failed: str | None) -> wire.Rollback | None:
+    """What the droplet is to have again; None where the service was not there before."""
+    was = before.releases.get(host.name)
+    return wire.Rollback(release=was, failed=failed, previous=before.previous.get(host.name)) if was else None
 
 
 def _has(agent: AgentClient, name: str, release: str, role: wire.Role) -> Container | None:

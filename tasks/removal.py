@@ -18,7 +18,7 @@ from fleet import naming, removal
 from fleet.errors import InvalidInput, TransientError
 from fleet.removal import Departure, Scope, UndeployPlan
 from fleet.state import Droplet, World
-from tasks import dns, firewalls, locks
+from tasks import dns, firewalls, images, locks
 from tasks.agents import reach
 from tasks.locks import Lock
 from tasks.policy import reason, settle, step
@@ -133,7 +133,7 @@ def clear_all(plan: UndeployPlan, held: Locks, environment: Environment) -> dict
         [remove_volume.submit(one, name, held[name.rpartition("_")[0]], environment) for one, name in volumes],
     )
     pruned = [one for one, _ in plan.prunes]
-    return failed | _attempt("be pruned", pruned, [prune.submit(one, environment) for one in pruned])
+    return failed | _attempt("be pruned", pruned, [images.prune.submit(one, environment) for one in pruned])
 
 
 def end_all(plan: UndeployPlan, held: Locks, environment: Environment) -> dict[str, str]:
@@ -169,13 +169,6 @@ def remove_volume(droplet: Droplet, name: str, lock: Lock, environment: Environm
     container, _, volume = name.rpartition("_")
     with reach(environment, droplet, fencing=lock.number(droplet)) as agent:
         agent.remove_volume(container, volume)
-
-
-@step("{droplet.name}: prune images")
-def prune(droplet: Droplet, environment: Environment) -> int:
-    """Removes images that nothing uses; gives how many."""
-    with reach(environment, droplet) as agent:
-        return len(agent.prune().images)
 
 
 @step("{droplet.name}: destroy", timeout=GONE_DEADLINE * 2)

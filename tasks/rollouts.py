@@ -13,7 +13,7 @@ from fleet.errors import DeployerError, PermanentError, TransientError
 from fleet.plan import Plan
 from fleet.rollback import RollbackPlan
 from fleet.state import Container, Droplet, Record
-from tasks import containers, dns, removal
+from tasks import containers, dns, images, removal
 from tasks.agents import Unproven, reach
 from tasks.locks import Lock
 from tasks.policy import gather, step
@@ -117,6 +117,7 @@ def leave(lock: Lock, plan: Plan, environment: Environment) -> None:
     _hide(lock, plan.records.left, environment)
     futures = [containers.remove.submit(host, lock, environment) for host in plan.drain]
     gather(f"Draining {lock.name} away", containers.names(plan.drain), futures)
+    images.prune_all([host for host in plan.drain if host not in plan.destroy], environment)
     lock.leave(plan.destroy)
     gone = [removal.destroy.submit(host, (), environment) for host in plan.destroy]
     gather("Destroying empty droplets", containers.names(plan.destroy), gone)

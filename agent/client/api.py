@@ -58,7 +58,7 @@ class AgentClient:
         """The droplet as a whole; log errors are those since this observer's last call."""
         return self._call(wire.Node, "GET", "/node", params={"observer": observer})
 
-    def health(self, name: str, observer: str = "controller", role: wire.Role = "current") -> wire.Verdict:
+    def health(self, name: str, observer: str = "controller", role: wire.Slot = "current") -> wire.Verdict:
         """The health rule for one container."""
         return self._call(wire.Verdict, "GET", f"/{name}/health", params={"observer": observer, "role": role})
 
@@ -67,7 +67,7 @@ class AgentClient:
         return self._call(wire.Containers, "GET", "/containers")
 
     def logs(
-        self, name: str, tail: int = 200, since: datetime | None = None, role: wire.Role | None = None
+        self, name: str, tail: int = 200, since: datetime | None = None, role: wire.Slot | None = None
     ) -> wire.Logs:
         """The last lines of a container, at most `tail`, oldest first."""
         wanted = {"tail": tail, "since": since.isoformat() if since else None, "role": role}
@@ -99,13 +99,13 @@ class AgentClient:
         """Make the candidate current."""
         return self._change("POST", f"/containers/{name}/promote", body)
 
-    def rollback(self, name: str, body: wire.Promote) -> wire.Changed:
-        """Make the previous release current again."""
+    def rollback(self, name: str, body: wire.Rollback) -> wire.Changed:
+        """Make a release that was kept current again."""
         return self._change("POST", f"/containers/{name}/rollback", body)
 
-    def retire(self, name: str) -> wire.Changed:
-        """Stop the previous release once its last request has ended; it is kept."""
-        return self.stop(name, wire.Stop(role="previous"))
+    def retire(self, name: str, body: wire.Retire) -> wire.Changed:
+        """Stop the older releases, each once its last request has ended; those that are too many go."""
+        return self._change("POST", f"/containers/{name}/retire", body)
 
     def stop(self, name: str, body: wire.Stop) -> wire.Changed:
         """Stop one role once its last request has ended."""
@@ -160,7 +160,7 @@ class AgentClient:
         return self._call(wire.PeerTable, "PUT", "/peers", body, seconds=PEERS_SECONDS)
 
     def image(self, reference: str) -> wire.Image:
-        """One image, by id or tag."""
+        """One image, by id or tag, with the sizes of its layers."""
         return self._call(wire.Image, "GET", f"/images/{reference}")
 
     def missing(self, body: wire.ImageQuery) -> wire.ImageMissing:
@@ -174,7 +174,7 @@ class AgentClient:
         )
 
     def prune(self) -> wire.Pruned:
-        """Remove images without a tag that nothing uses."""
+        """Remove images of releases that are gone, and those without a tag, that nothing uses."""
         return self._call(wire.Pruned, "POST", "/images/prune", seconds=STREAM_SECONDS)
 
     def load(self, archive: Iterable[bytes]) -> wire.Image:

@@ -20,7 +20,7 @@ def stop(service: Service, wanted: wire.Stop) -> bool:
     Raises:
         Failure: 404 (a current or candidate one is not there), 409 (the role has another release).
     """
-    instance = getattr(service.settle(), wanted.role)
+    instance: Instance | None = getattr(service.settle(), wanted.role)
     if instance is None:
         if wanted.role == "previous":
             return False
@@ -75,7 +75,7 @@ def remove(service: Service, runs: Runs | None = None) -> bool:
     """
     slots = service.slots()
     changed = service.show(None, None)
-    for instance in (slots.candidate, slots.previous, slots.current):
+    for instance in (slots.candidate, *slots.older, slots.parked, slots.current):
         if instance is None:
             continue
         if not instance.stopped:

@@ -34,7 +34,7 @@ class DockerEngine(EngineImages):
         secrets: SecretFiles,
         peers: Callable[[str], Mapping[str, str]] = lambda service: instances.NO_NAMES,
     ) -> None:
-        super().__init__(api)
+        super().__init__(api, place.label)
         self._peers = peers
         self._place = place
         self._secrets = secrets
@@ -63,8 +63,9 @@ class DockerEngine(EngineImages):
         return tuple(sorted(one["Name"] for one in listed if not ANONYMOUS.fullmatch(one["Name"])))
 
     def create(self, name: str, spec: wire.ContainerSpec) -> Instance:
-        """Create a candidate, its secrets in place and its address chosen; it does not run yet."""
+        """Create a candidate, its image tagged, its secrets in place, its address chosen; it does not run yet."""
         target = full_name(name, "candidate")
+        self.tag(spec.image, instances.release_tag(self._place.label, name, spec.release))
         with self._addresses:  # two creations at once must not choose the same address
             self._ensure_network()
             address = instances.free_address(self._place, [one.address for one in self.instances()])
@@ -91,7 +92,8 @@ class DockerEngine(EngineImages):
 
     def rename(self, instance: Instance, role: wire.Role) -> None:
         """Give it another role. Raises EngineError (409) when that role is taken."""
-        self._api.json("POST", f"/containers/{instance.id}/rename", name=full_name(instance.name, role))
+        target = full_name(instance.name, role, instance.release)
+        self._api.json("POST", f"/containers/{instance.id}/rename", name=target)
 
     def remove(self, full_name: str) -> None:
         """Remove it with its anonymous volumes and its secrets; absent is fine. Named volumes stay."""

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from agent import wire
 from agent.docker_api import DockerApi
+from agent.server import instances
 from agent.server.ports import BuildRequest, EngineAbsent, EngineError, Stream
 from agent.server.streams import Decoded, messages
 
@@ -21,8 +22,9 @@ Events = Iterator[wire.BuildEvent]
 class EngineImages:
     """The half of the engine that knows images."""
 
-    def __init__(self, api: DockerApi) -> None:
+    def __init__(self, api: DockerApi, label: str) -> None:
         self._api = api
+        self._label = label
 
     def images(self) -> tuple[wire.Image, ...]:
         """All images but the intermediate ones of builds, whose layers are parts of the others'."""
@@ -74,21 +76,40 @@ class EngineImages:
         answer = self._api.stream("POST", "/images/create", seconds=TRANSFER_SECONDS, fromImage=name)
         return Decoded(answer, self._told(name))
 
-    def prune(self, keep: frozenset[str]) -> tuple[str, ...]:
-        """Remove untagged images outside `keep`; Docker itself refuses those that a container or image needs."""
-        wanted = json.dumps({"dangling": ["true"]})
-        unused = [one["Id"] for one in self._api.json("GET", "/images/json", filters=wanted)]
-        return tuple(one for one in unused if one not in keep and self._remove(one))
+    def tag(self, image: str, tag: str) -> None:
+        """Give an image this tag too. Raises EngineAbsent."""
+        repository, _, name = tag.rpartition(":")
+        self._api.json("POST", f"/images/{quote(image, safe='')}/tag", repo=repository, tag=name)
 
-    def _remove(self, image: str) -> bool:
-        try:
-            self._api.json("DELETE", f"/images/{image}", seconds=TRANSFER_SECONDS)
-        except EngineAbsent:
-            return False
-        except EngineError as error:
-            if error.status == 409:
-                return False
-            raise
+    def layer_sizes(self, image: str) -> tuple[int, ...]:
+        """From the image's history, which has the topmost layer first."""
+        steps = self._api.json("GET", f"/images/{quote(image, safe='')}/history")
+        return tuple(step["Size"] for step in steps if step["Size"])
+
+    def unused(self, keep: frozenset[str]) -> tuple[str, ...]:
+        """Those outside `keep` that may go, and that no container uses, whoever made it."""
+        return tuple(one.id for one in self._unused(keep))
+
+    def prune(self, keep: frozenset[str]) -> tuple[str, ...]:
+        """Remove them with all their tags; one that is needed after all, by then, Docker refuses to remove."""
+        return tuple(one.id for one in self._unused(keep) if self._remove(one))
+
+    def _unused(self, keep: frozenset[str]) -> list[wire.Image]:
+        used = {one["ImageID"] for one in self._api.json("GET", "/containers/json", all=1)} | keep
+        return [one for one in self.images() if one.id not in used and instances.may_go(self._label, one)]
+
+    def _remove(self, image: wire.Image) -> bool:
+        """The image goes with its last tag, which is the one that says that it may; where it has none, by its id."""
+        others, ours = instances.sort_tags(self._label, image)
+        for name in (*others, *ours, image.id):
+            try:
+                self._api.json("DELETE", f"/images/{quote(name, safe='')}", seconds=TRANSFER_SECONDS)
+            except EngineAbsent:
+                continue
+            except EngineError as error:
+                if error.status == 409:
+                    return False
+                raise
         return True
 
     def _find(self, reference: str) -> wire.Image | None:

@@ -48,7 +48,7 @@ class Observation:
 
 
 def judge(seen: Observation) -> wire.Verdict:
-    """The verdict on an observation. A stopped previous release is as it should be; a stopped candidate failed."""
+    """The verdict on an observation. A stopped older release is as it should be; a stopped candidate failed."""
     word, reason = _judge(seen)
     evidence = {"probe": seen.answer, "log": seen.sample, "note": seen.note, "docker": seen.error}
     return wire.Verdict(
@@ -72,7 +72,7 @@ def _judge(seen: Observation) -> tuple[wire.VerdictWord, str]:
 
 
 def _not_running(seen: Observation) -> tuple[wire.VerdictWord, str]:
-    if seen.role == "previous" and (seen.status == "exited" or seen.waits):
+    if seen.role in ("previous", "kept") and (seen.status == "exited" or seen.waits):
         return "healthy", "stopped, and kept for a rollback"
     if seen.role == "candidate" and seen.waits:
         return "healthy", "made, and not started before it takes the place of the current one"

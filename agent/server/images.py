@@ -36,7 +36,12 @@ class Images:
             self._arrived[query.image] = time.monotonic()
             return wire.ImageMissing(present=True, missing=())
         longest = max((_common(one.layers, query.layers) for one in images), default=0)
-        return wire.ImageMissing(present=False, missing=query.layers[longest:])
+        return wire.ImageMissing(present=False, missing=query.layers[longest:], free=max(self.free(), 0))
+
+    def read(self, reference: str) -> wire.Image:
+        """One image by id or tag, with the sizes of its layers. Raises EngineAbsent."""
+        found = self._engine.image(reference)
+        return found.model_copy(update={"sizes": self._engine.layer_sizes(found.id)})
 
     @contextmanager
     def save(self, wanted: wire.ImageSave) -> Iterator[Iterator[bytes]]:
@@ -91,11 +96,12 @@ class Images:
         )
 
     def pull(self, reference: str) -> wire.Image:
-        """Pull by dockerd's own means.
+        """Pull by dockerd's own means; nobody knows before how large it is, so only the reserve is looked at.
 
         Raises:
-            Failure: 422, in Docker's words.
+            Failure: 422, in Docker's words; 507, the disk is full.
         """
+        self.room(0)
         for event in self._engine.pull(reference):
             if event.error:
                 raise Failure(422, "pull_failed", f"{reference}: {event.error}", "Check the name, and the registry.")
@@ -105,13 +111,15 @@ class Images:
         raise Failure(502, "docker", f"The pull of {reference} ended without an image.", "Try again.")
 
     def prune(self) -> tuple[str, ...]:
-        """Remove images without a tag that nothing uses; those of our containers and fresh arrivals stay."""
+        """Remove images of releases that are not here any more, and those without a tag.
+
+        Those of our containers, kept ones among them, stay, and so do fresh arrivals.
+        """
         return self._engine.prune(self._kept())
 
     def unused(self) -> tuple[str, ...]:
         """The images that `prune` would remove."""
-        kept = self._kept()
-        return tuple(one.id for one in self._engine.images() if not one.tags and one.id not in kept)
+        return self._engine.unused(self._kept())
 
     def _kept(self) -> frozenset[str]:
         """Images that must not be pruned; an arrival that has come into use is no fresh one any more."""
@@ -127,15 +135,19 @@ class Images:
         with tempfile.TemporaryFile(dir=self._settings.spool) as file:
             yield file
 
+    def free(self) -> int:
+        """Bytes that may be filled before the disk's reserve is touched; below 0 where it is already."""
+        return shutil.disk_usage(_existing(self._settings.spool)).free - self._settings.limits.spare_bytes
+
     def room(self, size: int) -> None:
         """Check that the disk takes `size` more bytes.
 
         Raises:
             Failure: 507.
         """
-        free = shutil.disk_usage(_existing(self._settings.spool)).free
-        if free < size + self._settings.limits.spare_bytes:
-            message = f"The disk has {free >> 20} MiB free; {size >> 20} MiB and a reserve are needed."
+        free = self.free()
+        if free < size:
+            message = f"The disk has {max(free, 0) >> 20} MiB free beside its reserve; {size >> 20} MiB are needed."
             raise Failure(507, "disk_full", message, "Prune images, or take a larger droplet.")
 
 

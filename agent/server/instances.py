@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,10 @@ STOP_SECONDS: Final = 10
 """Between SIGTERM and SIGKILL, once a web container's requests have ended."""
 NO_NAMES: Final[Mapping[str, str]] = {}
 LOG_OPTIONS: Final = {"max-size": "10m", "max-file": "3"}
-_SUFFIXES: Final[dict[str, wire.Role]] = {"candidate": "candidate", "previous": "previous"}
+BASE_TAG: Final = "local/base:latest"
+"""The image inside a custom snapshot."""
+_RELEASE: Final = f"{wire.NAME.strip('^$')}:{wire.RELEASE.strip('^$')}"
+_SUFFIXES: Final[dict[str, wire.Role]] = {"candidate": "candidate", "previous": "previous", "parked": "parked"}
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,26 @@ def _facts_of_kind(spec: wire.ContainerSpec) -> dict[str, str]:
     return {key: value for key, value in facts.items() if value}
 
 
+def release_tag(label: str, name: str, release: str) -> str:
+    """The tag that an image gets for a release: it says that the image was brought here to run it."""
+    return f"{label}/{name}:{release}"
+
+
+def may_go(label: str, image: wire.Image) -> bool:
+    """Whether an image goes once nothing uses it: it has no tag, or a release here has run it.
+
+    What custom snapshots hold for builds to begin with stays, whatever has run it.
+    """
+    _, ours = sort_tags(label, image)
+    return BASE_TAG not in image.tags and bool(ours or not image.tags)
+
+
+def sort_tags(label: str, image: wire.Image) -> tuple[list[str], list[str]]:
+    """An image's tags: those that somebody gave it, and those of releases."""
+    ours = [tag for tag in image.tags if re.fullmatch(f"{re.escape(label)}/{_RELEASE}", tag)]
+    return [tag for tag in image.tags if tag not in ours], ours
+
+
 def pinned(spec: wire.ContainerSpec) -> str:
     """The digest of a specification; of the secrets only the names, so that a label tells nothing of their values.
 
@@ -172,7 +196,8 @@ def _kind(facts: dict[str, str]) -> dict[str, Any]:
 
 
 def _role(full_name: str, name: str) -> wire.Role:
-    return _SUFFIXES.get(full_name.removeprefix("/").removeprefix(name).removeprefix("."), "current")
+    suffix = full_name.removeprefix("/").removeprefix(name).removeprefix(".")
+    return "kept" if suffix.startswith("kept-") else _SUFFIXES.get(suffix, "current")
 
 
 def _environment(place: Place, name: str, spec: wire.ContainerSpec) -> dict[str, str]:

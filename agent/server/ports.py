@@ -68,7 +68,7 @@ class Instance:
     @property
     def full_name(self) -> str:
         """The name that Docker knows it by: the plain name means the current one."""
-        return full_name(self.name, self.role)
+        return full_name(self.name, self.role, self.release)
 
     @property
     def running(self) -> bool:
@@ -91,9 +91,11 @@ class Instance:
         return self.stops_first or self.kind == "scheduled"
 
 
-def full_name(name: str, role: wire.Role) -> str:
-    """A container's name in Docker: `{name}`, `{name}.candidate` or `{name}.previous`."""
-    return name if role == "current" else f"{name}.{role}"
+def full_name(name: str, role: wire.Role, release: str = "") -> str:
+    """A container's name in Docker: `{name}`, `{name}.{role}`, or `{name}.kept-{release}` of those that are kept."""
+    if role == "current":
+        return name
+    return f"{name}.kept-{release}" if role == "kept" else f"{name}.{role}"
 
 
 T_co = TypeVar("T_co", covariant=True)
@@ -147,7 +149,10 @@ class Engine(Protocol):
         """All volumes that somebody named."""
 
     def create(self, name: str, spec: wire.ContainerSpec) -> Instance:
-        """Create (not start) a candidate with a free address of the droplet's container network."""
+        """Create (not start) a candidate with a free address of the droplet's container network.
+
+        Its image gets a tag of the release: it says later that the image may go, once nothing uses it any more.
+        """
 
     def start(self, full_name: str) -> None:
         """Start a container; one that runs stays as it is."""
@@ -196,8 +201,14 @@ class Engine(Protocol):
     def pull(self, reference: str) -> Stream[wire.BuildEvent]:
         """Pull an image; ends with one event that has `image` or `error`."""
 
+    def layer_sizes(self, image: str) -> tuple[int, ...]:
+        """Bytes of those of an image's layers that hold anything, topmost first. Raises EngineAbsent."""
+
+    def unused(self, keep: frozenset[str]) -> tuple[str, ...]:
+        """Ids of images that no container uses, without a tag or run by a release before; none of those in `keep`."""
+
     def prune(self, keep: frozenset[str]) -> tuple[str, ...]:
-        """Remove untagged images that no container uses and that are not in `keep`; the ids of those removed."""
+        """Remove those that are `unused`; the ids of those removed."""
 
 
 class Router(Protocol):

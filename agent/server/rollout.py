@@ -1,4 +1,4 @@
-"""A release's way in and out: candidate, current, previous. Each step may be killed anywhere, and repeated.
+"""A release's way in and out: candidate, current, previous, kept. Each step may be killed anywhere, and repeated.
 
 Where two releases may run at once, the candidate is proven beside the current one. Where they may not (`turns`), it is
 only made, and is started and proven in its promotion. A scheduled one is made, and starts at its times once current.
@@ -7,12 +7,13 @@ only made, and is started and proven in its promotion. A scheduled one is made, 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 
 from agent import schedule, wire
 from agent.server import health, instances, table, turns
 from agent.server.errors import Failure
-from agent.server.ports import EngineAbsent, EngineDown, EngineError, Instance, RouterError, full_name
-from agent.server.slots import Service
+from agent.server.ports import EngineAbsent, EngineDown, EngineError, Instance, RouterError
+from agent.server.slots import Service, Slots
 
 
 def prepare(service: Service, spec: wire.ContainerSpec) -> bool:
@@ -29,8 +30,8 @@ def prepare(service: Service, spec: wire.ContainerSpec) -> bool:
     if slots.current and slots.current.release == spec.release:
         _same(slots.current, spec)
         return False
-    if slots.previous and slots.previous.release == spec.release:
-        message = f"{spec.release} is the previous release of {service.name}."
+    if any(one.release == spec.release for one in slots.older):
+        message = f"{spec.release} is an older release of {service.name}, which is kept here."
         raise Failure(409, "conflict", message, "Roll back to it, or deploy a new release.")
     if slots.candidate and _waits(slots.candidate, slots.current, spec):
         if not turns.in_turn(slots.current, slots.candidate):
@@ -48,9 +49,8 @@ def prepare(service: Service, spec: wire.ContainerSpec) -> bool:
 def promote(service: Service, release: str, page: wire.Maintenance | None = None) -> bool:
     """Make the candidate current and switch nginx to it; the old one goes on as previous, or has been stopped first.
 
-    A `page` is shown from the first moment of its routes on.
-
-    When the new one or nginx fails, the names go back and the old one serves as if nothing had happened.
+    A `page` is shown from the first moment of its routes on. What was previous is kept. When the new one or nginx
+    fails, the names go back and the old one serves as if nothing had happened.
 
     Raises:
         Failure: 404 (no such candidate), 409 (a run is going on), 422 (it does not serve), 502 (nginx).
@@ -59,40 +59,44 @@ def promote(service: Service, release: str, page: wire.Maintenance | None = None
     slots = service.settle()
     if slots.current and slots.current.release == release:
         return _serve_again(service, slots.current)
-    candidate = _expect(slots.candidate, release, service.name, "candidate")
+    candidate = _expect(slots.candidate, release, service.name)
     if not turns.in_turn(slots.current, candidate):
         answered, seen = health.probe(candidate) if candidate.running else (False, f"it is {candidate.status}")
         if not answered:
             raise service.not_healthy(candidate, seen)
     _ready(service, slots.current, candidate)
-    if slots.current and slots.previous:
-        _let_go(service, slots.previous)
-    _replace(service, slots.current, candidate)
+    _take_over(service, slots, candidate)
     return True
 
 
 def roll_back(service: Service, release: str, page: wire.Maintenance | None = None) -> bool:
-    """Make the previous release current again: started if need be, proven, then switched to; `page` as for a promotion.
+    """Make an older release that was kept current again: started if need be, proven, then switched to.
 
-    It becomes the candidate and is then promoted; where that was cut off, it is found as the candidate.
+    A `page` is as for a promotion.
+
+    What served until now is previous then. A candidate goes.
 
     Raises:
-        Failure: 404 (it is not there), 409 (a run is going on), 422 (it does not serve), 502 (nginx).
+        Failure: 404 (it is not kept), 409 (a run is going on, or another service has one of the hosts by now),
+            422 (it does not serve), 502 (nginx).
     """
     service = service.with_page(page)
     slots = service.settle()
     if slots.current and slots.current.release == release:
         return _serve_again(service, slots.current)
-    target = _expect(slots.previous or slots.candidate, release, service.name, "previous")
+    target = next((one for one in slots.older if one.release == release), None)
+    if target is None:
+        has = f"has kept {', '.join(one.release for one in slots.older)}" if slots.older else "has kept no release"
+        message = f"{service.name} {has}, not {release}."
+        raise Failure(404, "not_found", message, "GET /containers shows what is here; deploy what is wanted instead.")
+    _check_hosts(service, target.hosts)
     if not turns.in_turn(slots.current, target):
         service.engine.start(target.full_name)
         service.prove(target)
     _ready(service, slots.current, target)
-    if target.role == "previous":
-        if slots.candidate:
-            service.engine.remove(slots.candidate.full_name)
-        target = service.rename(target, "candidate")
-    _replace(service, slots.current, target, back="previous")
+    if slots.candidate:
+        service.engine.remove(slots.candidate.full_name)
+    _take_over(service, slots, target)
     return True
 
 
@@ -104,11 +108,16 @@ def _ready(service: Service, old: Instance | None, new: Instance) -> None:
         service.wait_run(old)
 
 
-def _replace(service: Service, old: Instance | None, new: Instance, back: wire.Role = "candidate") -> None:
-    if turns.in_turn(old, new):
-        turns.replace(service, old, new, back)
+def _take_over(service: Service, slots: Slots, new: Instance) -> None:
+    """Make it current, what was it the previous one, and what was that one more that is kept; or have all as it was."""
+    for one in slots.older:
+        if one.release != new.release and not one.stopped:
+            service.end(one)
+    if turns.in_turn(slots.current, new):
+        turns.replace(service, slots.current, new)
     else:
-        _swap(service, old, new, back)
+        _swap(service, slots.current, new)
+    service.finish()
 
 
 def _serve_again(service: Service, current: Instance) -> bool:
@@ -121,23 +130,21 @@ def _serve_again(service: Service, current: Instance) -> bool:
     return True
 
 
-def _swap(service: Service, old: Instance | None, new: Instance, back: wire.Role) -> None:
+def _swap(service: Service, old: Instance | None, new: Instance) -> None:
     """Both run: swap the names, then send the requests to the new one; if nginx refuses, the names go back."""
-    parked = service.rename(old, "previous") if old else None
+    parked = service.rename(old, "parked") if old else None
     current = service.rename(new, "current")
     try:
         service.route(current)
     except RouterError as error:
-        _swap_back(service, parked, current, back)
+        _swap_back(service, parked, current, new.role)
         hint = "The release that served serves on. See `journalctl -u nginx`, then try again."
         raise Failure(502, "router", f"nginx did not take the routes of {service.name}: {error}", hint) from error
 
 
-def _swap_back(service: Service, parked: Instance | None, new: Instance, back: wire.Role) -> None:
-    new = service.rename(new, "candidate")
+def _swap_back(service: Service, parked: Instance | None, new: Instance, role: wire.Role) -> None:
+    service.rename(new, role)
     old = service.rename(parked, "current") if parked else None
-    if old and back != "candidate":
-        service.rename(new, back)
     with contextlib.suppress(RouterError):  # nginx may be away altogether: it reads its file when it is back
         service.route(old)
 
@@ -150,11 +157,15 @@ def _check(service: Service, spec: wire.ContainerSpec) -> None:
     except EngineAbsent:
         message = f"The image {spec.image} is not on this droplet."
         raise Failure(404, "image_missing", message, "Load, build or pull it first.") from None
-    names = {full_name(service.name, role) for role in ("current", "candidate", "previous")}
-    if foreign := sorted(names & set(service.engine.strangers())):
+    ours = (service.name, f"{service.name}.")
+    if foreign := [one for one in service.engine.strangers() if one == ours[0] or one.startswith(ours[1])]:
         message = f"A container {foreign[0]} is there, and was not made by this agent."
         raise Failure(409, "conflict", message, "Rename or remove it if it is not needed, then deploy again.")
-    if taken := table.foreign_host(spec.hosts, service.name, service.engine.instances()):
+    _check_hosts(service, spec.hosts)
+
+
+def _check_hosts(service: Service, hosts: Sequence[str]) -> None:
+    if taken := table.foreign_host(hosts, service.name, service.engine.instances()):
         host, owner = taken
         message = f"{host} is served by {owner} on this droplet."
         raise Failure(409, "conflict", message, "Undeploy that service, or choose another domain.")
@@ -201,16 +212,9 @@ def _prove_or_stop(service: Service, candidate: Instance) -> None:
         raise
 
 
-def _expect(instance: Instance | None, release: str, name: str, role: wire.Role) -> Instance:
-    if instance is None or instance.release != release:
-        has = f"has {instance.release}" if instance else "has none"
-        message = f"{name} {has} as {role}, not {release}."
+def _expect(candidate: Instance | None, release: str, name: str) -> Instance:
+    if candidate is None or candidate.release != release:
+        has = f"has {candidate.release}" if candidate else "has none"
+        message = f"{name} {has} as candidate, not {release}."
         raise Failure(404, "not_found", message, "GET /containers shows what is here; prepare the release first.")
-    return instance
-
-
-def _let_go(service: Service, old: Instance) -> None:
-    """Make room: what was previous before this promotion, its last requests answered."""
-    if not old.stopped:
-        service.end(old)
-    service.engine.remove(old.full_name)
+    return candidate

@@ -1,16 +1,17 @@
-"""One service on the droplet: its three roles, and how a half-done change is finished or undone.
+"""One service on the droplet: its containers by role, and how a half-done change is finished or undone.
 
-A promotion or a rollback is a few renames and one switch of nginx, and the agent may be killed between any two. Since
-only the switch moves requests, nginx's table says which container serves, and `settle` makes the names agree with it
-before anything else happens to the service. Where nothing is routed, the names alone say how far a change came: as long
-as nobody is current, the previous one has not been replaced.
+A promotion or a rollback is a few renames and one switch of nginx, and the agent may be killed between any two. What is
+being replaced is parked first and becomes the previous one last, so that a parked container says that a change was cut
+off. Since only the switch moves requests, nginx's table says which container serves, and `settle` makes the names agree
+with it before anything else happens to the service. Where nothing is routed, the names alone say how far a change came:
+as long as nobody is current, the parked one has not been replaced.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from agent import wire
@@ -35,11 +36,20 @@ class Slots:
     current: Instance | None = None
     candidate: Instance | None = None
     previous: Instance | None = None
+    parked: Instance | None = None
+    """What is just being replaced."""
+    kept: tuple[Instance, ...] = ()
+    """Older releases, the newest first."""
 
     @property
     def all(self) -> tuple[Instance, ...]:
-        """Those that exist."""
-        return tuple(one for one in (self.current, self.candidate, self.previous) if one)
+        """Those that exist, without those that are only kept."""
+        return tuple(one for one in (self.current, self.candidate, self.previous, self.parked) if one)
+
+    @property
+    def older(self) -> tuple[Instance, ...]:
+        """Those that can be gone back to: the previous one and those that are kept."""
+        return (self.previous, *self.kept) if self.previous else self.kept
 
 
 class Service:
@@ -56,19 +66,34 @@ class Service:
 
     def slots(self) -> Slots:
         """The containers as Docker has them now."""
-        found = {one.role: one for one in self.engine.instances(self.name)}
-        return Slots(found.get("current"), found.get("candidate"), found.get("previous"))
+        every = self.engine.instances(self.name)
+        found = {one.role: one for one in every}
+        kept = sorted((one for one in every if one.role == "kept"), key=lambda one: one.release, reverse=True)
+        current, candidate, previous = found.get("current"), found.get("candidate"), found.get("previous")
+        return Slots(current, candidate, previous, found.get("parked"), tuple(kept))
 
     def settle(self) -> Slots:
         """The containers, after a change that was cut off has been undone (or, past its switch, finished)."""
         slots = self.slots()
-        if slots.current is None and slots.previous:
-            return self._undone(slots.previous, slots.candidate)
-        if slots.candidate and not slots.current and slots.candidate.release == self._serving():
-            return self._renamed(slots.candidate, "current")  # the service's first, routed and not yet named so
-        if slots.current and slots.previous and self._serving() == slots.previous.release:
-            return self._switched(slots.current, slots.previous)
-        return slots
+        if slots.parked and slots.current is None:
+            self._undone(slots.parked, [one for one in (slots.candidate, *slots.older) if one])
+        elif slots.parked and slots.current:
+            self._switched(slots.current, slots.parked)
+        elif slots.candidate and not slots.current and slots.candidate.release == self._serving(slots.candidate):
+            self._renamed(slots.candidate, "current")  # the service's first, routed and not yet named so
+        else:
+            return slots
+        return self.finish()
+
+    def finish(self) -> Slots:
+        """The containers, after what was replaced has become the previous one; what was that before is kept."""
+        slots = self.slots()
+        if slots.parked is None:
+            return slots
+        if slots.previous:
+            self.engine.rename(slots.previous, "kept")
+        self.engine.rename(slots.parked, "previous")
+        return self.slots()
 
     def rename(self, instance: Instance, role: wire.Role) -> Instance:
         """Give a container another role; the container as it is called then."""
@@ -94,7 +119,7 @@ class Service:
         try:
             changed = self.router.update(change)
         except RouterError:
-            if self._routed(self.slots()):
+            if any(one.hosts for one in self.slots().all):
                 raise
             return False
         if changed:
@@ -171,29 +196,31 @@ class Service:
     def _again(self, instance: Instance) -> Instance | None:
         return next((one for one in self.engine.instances(self.name) if one.id == instance.id), None)
 
-    def _routed(self, slots: Slots) -> bool:
-        return any(one.hosts for one in slots.all)
-
-    def _serving(self) -> str | None:
-        """The release that nginx sends requests to; nginx is not asked about a service that has no host."""
-        if not self._routed(self.slots()):
+    def _serving(self, *among: Instance) -> str | None:
+        """The release that nginx sends requests to; nginx is not asked when none of these has a host."""
+        if not any(one.hosts for one in among):
             return None
         return next((route.release for route in self.router.read().routes if route.container == self.name), None)
 
-    def _undone(self, previous: Instance, candidate: Instance | None) -> Slots:
-        """Nobody is current: the candidate becomes it if requests reach it already, else the previous one again."""
-        if candidate and candidate.release == self._serving():
-            return self._renamed(candidate, "current")
-        if not (previous.in_turn or (candidate and candidate.in_turn)):
-            return self._renamed(previous, "current")
-        if candidate and not candidate.stopped:
-            self.end(candidate)
-        if previous.kind != "scheduled":
-            self.engine.start(previous.full_name)
-        slots = self._renamed(previous, "current")
-        if slots.current and slots.current.hosts:
-            self._route_when_proven(slots.current)
-        return slots
+    def _undone(self, parked: Instance, others: Sequence[Instance]) -> None:
+        """Nobody is current: whoever requests reach already becomes it, else the parked one again."""
+        serving = self._serving(parked, *others)
+        if taking := next((one for one in others if one.release == serving), None):
+            self._renamed(taking, "current")
+        elif any(one.in_turn for one in (parked, *others)):
+            self._begin_again(parked, [one for one in others if not one.stopped])
+        else:
+            self._renamed(parked, "current")
+
+    def _begin_again(self, parked: Instance, others: Sequence[Instance]) -> None:
+        """The parked one runs again, alone."""
+        for one in others:
+            self.end(one)
+        if parked.kind != "scheduled":
+            self.engine.start(parked.full_name)
+        current = self._renamed(parked, "current")
+        if current.hosts:
+            self._route_when_proven(current)
 
     def _route_when_proven(self, current: Instance) -> None:
         try:
@@ -203,18 +230,19 @@ class Service:
         else:
             self.route(current)
 
-    def _switched(self, current: Instance, previous: Instance) -> Slots:
-        """All names were changed, but not nginx: change it, or take the names back if the new one is dead by now."""
+    def _switched(self, current: Instance, parked: Instance) -> None:
+        """All names were changed, nginx perhaps not: change it, or take the names back if the new one is dead."""
+        if parked.release != self._serving(current, parked):
+            return
         if current.running and health.probe(current)[0]:
             self.route(current)
-            return self.slots()
+            return
         self._renamed(current, "candidate")
-        return self._renamed(previous, "current")
+        self._renamed(parked, "current")
 
-    def _renamed(self, instance: Instance, role: wire.Role) -> Slots:
+    def _renamed(self, instance: Instance, role: wire.Role) -> Instance:
         log.warning("a change that was cut off is put right", extra={"fields": {"container": instance.full_name}})
-        self.engine.rename(instance, role)
-        return self.slots()
+        return self.rename(instance, role)
 
 
 def _patience(instance: Instance) -> float:

@@ -1,14 +1,13 @@
 """One after the other: how a container is replaced that may not run beside its successor.
 
-The old one is first renamed to `previous`, so that nobody is current until the new one is proven: that is what tells
-`Service.settle` that a change was cut off. No two of them run at any moment; a failure brings the old one back.
+The old one is parked first, so that nobody is current until the new one is proven: that is what tells `Service.settle`
+that a change was cut off. No two of them run at any moment; a failure brings the old one back.
 """
 
 from __future__ import annotations
 
 import contextlib
 
-from agent import wire
 from agent.server.errors import Failure
 from agent.server.ports import EngineAbsent, EngineDown, EngineError, Instance, RouterError
 from agent.server.slots import Service
@@ -19,8 +18,8 @@ def in_turn(*instances: Instance | None) -> bool:
     return any(one.in_turn for one in instances if one)
 
 
-def replace(service: Service, old: Instance | None, new: Instance, back: wire.Role = "candidate") -> None:
-    """Stop the old one, start and prove the new one, make it current; or have all as it was, `new` as `back`.
+def replace(service: Service, old: Instance | None, new: Instance) -> None:
+    """Stop the old one, start and prove the new one, make it current; or have all as it was.
 
     Raises:
         Failure: 422 (the new one is not healthy; the old one runs again), 502 (nginx).
@@ -30,7 +29,7 @@ def replace(service: Service, old: Instance | None, new: Instance, back: wire.Ro
         service.rename(new, "current")
         return
     ran = not old.stopped
-    parked = service.rename(old, "previous")
+    parked = service.rename(old, "parked")
     try:
         _end(service, parked)
         _begin(service, parked, new)
@@ -38,7 +37,7 @@ def replace(service: Service, old: Instance | None, new: Instance, back: wire.Ro
     except EngineDown:
         raise  # nobody can say what runs: the next call settles it
     except (Failure, EngineError) as error:
-        raise _bring_back(service, parked, new, back, ran, _failure(error)) from error
+        raise _bring_back(service, parked, new, ran, _failure(error)) from error
 
 
 def _end(service: Service, old: Instance) -> None:
@@ -78,9 +77,7 @@ def _route(service: Service, new: Instance | None) -> None:
         raise Failure(502, "router", f"nginx did not take the routes of {service.name}: {error}", hint) from error
 
 
-def _bring_back(
-    service: Service, old: Instance, new: Instance, back: wire.Role, ran: bool, failure: Failure
-) -> Failure:
+def _bring_back(service: Service, old: Instance, new: Instance, ran: bool, failure: Failure) -> Failure:
     """The old one runs again before it is current again; the failure to tell, with that of the old one if it has one.
 
     An error of Docker's here leaves the rest to `settle`: no container is started while another may run.
@@ -91,8 +88,6 @@ def _bring_back(
     if ran and old.kind != "scheduled":
         service.engine.start(old.full_name)
     current = service.rename(old, "current")
-    if back != "candidate":
-        service.rename(new, back)
     if not ran:
         return failure
     try:

@@ -29,7 +29,10 @@ Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 Digest = Annotated[str, Field(pattern=DIGEST)]
 Kind = Literal["web", "tcp", "worker", "scheduled"]
 VerdictWord = Literal["healthy", "degraded", "unhealthy", "unknown"]
-Role = Literal["current", "candidate", "previous"]
+Slot = Literal["current", "candidate", "previous"]
+"""A role that one container of a service has at most."""
+Role = Literal["current", "candidate", "previous", "kept", "parked"]
+"""All of them: any number of older releases are kept, and what is just being replaced is parked meanwhile."""
 
 
 class Request(BaseModel):

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from agent.wire.base import CRON, Digest, Host, Kind, Release, Reply, Request, Role, Variable, VerdictWord
+from agent.wire.base import CRON, Digest, Host, Kind, Release, Reply, Request, Role, Slot, Variable, VerdictWord
 from agent.wire.routes import Maintenance
 
 
@@ -136,10 +136,31 @@ class Promote(Request):
     """The page that its names show from their first moment on; None: what they show already, if they do."""
 
 
+class Rollback(Request):
+    """Which release to go back to, of those that the droplet has kept; and, where a change is taken back, how it was.
+
+    What served until now becomes the previous one, unless it is told otherwise.
+    """
+
+    release: Release
+    failed: Release | None = None
+    """What is taken back: it is stopped and stays as a candidate, so that nobody goes back to it. None: nothing."""
+    previous: Release | None = None
+    """Which of the kept releases is to be the previous one afterwards; None: as it comes."""
+    maintenance: Maintenance | None = None
+    """As for a promotion."""
+
+
+class Retire(Request):
+    """How many older releases stay on the droplet, the previous one among them."""
+
+    keep: Annotated[int, Field(ge=1, le=20)] = 5
+
+
 class Stop(Request):
     """Which container to stop, once its last request has ended."""
 
-    role: Role = "current"
+    role: Slot = "current"
     release: Release | None = None
     """Only when the role has this release; None: whatever release it has."""
 
@@ -149,4 +170,4 @@ class Changed(Reply):
 
     changed: bool
     containers: tuple[Container, ...]
-    """All roles of the named service after the call."""
+    """All containers of the named service after the call."""

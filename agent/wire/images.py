@@ -24,6 +24,8 @@ class ImageMissing(Reply):
     """The whole image is here already."""
     missing: tuple[str, ...]
     """Diff ids that a partial archive must carry: all above the longest chain that the droplet has."""
+    free: int | None = None
+    """Bytes that may be filled on the disk that images are on; None: the agent is too old to say."""
 
 
 class ImageSave(Request):
@@ -53,6 +55,8 @@ class Image(Reply):
     layers: tuple[str, ...]
     tags: tuple[str, ...]
     size: int
+    sizes: tuple[int, ...] = ()
+    """Bytes of those of its layers that hold anything, topmost first; only where one image was asked for."""
 
 
 class BuildEvent(Reply):

@@ -75,7 +75,8 @@ class ControllerDocker:
         except (APIError, RequestException) as error:
             raise _failure(error) from error
         layers = tuple(found.attrs["RootFS"].get("Layers") or ())
-        return Image(id=str(found.id), layers=layers, size=int(found.attrs["Size"]))
+        sizes = tuple(int(made["Size"]) for made in found.history() if made["Size"])
+        return Image(id=str(found.id), layers=layers, size=int(found.attrs["Size"]), sizes=sizes)
 
     def build(self, context: IO[bytes], dockerfile: str, tag: str) -> Iterator[str | Image]:
         """Lines of output as they come, then the image.

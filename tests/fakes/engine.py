@@ -134,10 +134,13 @@ class FakeEngine:
         foreign: names of containers without our labels; none of ours can have such a name.
         statuses: the status that a release answers requests with, 200 unless it is here.
 
+    `label` is the prefix that `create` tags images with.
     `add_image` puts an image on the droplet; `say` lets a container write to its log; `exit` ends its process.
     `secrets` has what each (name, release) was given, `volumes` whose each volume is, `runs` the services of the
     extra containers in which runs overlap. `close`, or leaving the `with` block, ends all listeners.
     """
+
+    label = "deployer"
 
     def __init__(self, crashes: Crashes | None = None) -> None:
         self.crashes = crashes or Crashes()
@@ -215,7 +218,7 @@ class FakeEngine:
         """A candidate that does not run yet, with the lowest free address."""
         with self._call("create"):
             self._free_name(full_name(name, "candidate"))
-            self.stock.find(spec.image)
+            self.stock.tags[instances.release_tag(self.label, name, spec.release)] = self.stock.find(spec.image).id
             taken = {one.address for one in self._found.values()}
             addresses = (f"{self._network}.{number}" for number in range(FIRST_ADDRESS, 255))
             made = Instance(
@@ -266,7 +269,7 @@ class FakeEngine:
         with self._call("rename"):
             if instance.id not in self._found:
                 raise EngineAbsent(f"No such container: {instance.id}", 404)
-            self._free_name(full_name(instance.name, role))
+            self._free_name(full_name(instance.name, role, instance.release))
             self._found[instance.id] = replace(self._found[instance.id], role=role)
 
     def remove(self, full_name: str) -> None:
@@ -347,13 +350,23 @@ class FakeEngine:
             made = self.stock.add(self.stock.registry[name], name)
             return Items(iter([wire.BuildEvent(line="Pulled"), wire.BuildEvent(image=self.stock.described(made))]))
 
+    def layer_sizes(self, image: str) -> tuple[int, ...]:
+        """What its blobs weigh."""
+        with self._call("layer_sizes"):
+            return tuple(len(self.stock.blobs[layer]) for layer in reversed(self.stock.find(image).layers))
+
+    def unused(self, keep: frozenset[str]) -> tuple[str, ...]:
+        """What may go, has no container, and no place in `keep`."""
+        with self._call("unused"):
+            return self._unused(keep)
+
     def prune(self, keep: frozenset[str]) -> tuple[str, ...]:
-        """Remove what has no tag, no container and no place in `keep`."""
+        """Remove that."""
         with self._call("prune"):
-            used = {*keep, *self.stock.tags.values(), *(one.image for one in self._found.values())}
-            unused = tuple(id for id in self.stock.images if id not in used)
+            unused = self._unused(keep)
             for id in unused:
                 del self.stock.images[id]
+            self.stock.tags = {tag: id for tag, id in self.stock.tags.items() if id in self.stock.images}
             needed = {layer for one in self.stock.images.values() for layer in one.layers}
             self.stock.blobs = {layer: blob for layer, blob in self.stock.blobs.items() if layer in needed}
             return unused
@@ -364,6 +377,11 @@ class FakeEngine:
             if self.down:
                 raise EngineDown("it is down")
             yield
+
+    def _unused(self, keep: frozenset[str]) -> tuple[str, ...]:
+        used = keep | {one.image for one in self._found.values()}
+        every = (self.stock.described(one) for one in self.stock.images.values() if one.id not in used)
+        return tuple(one.id for one in every if instances.may_go(self.label, one))
 
     def _known(self, name: str) -> Instance:
         found = next((one for one in self._found.values() if one.full_name == name), None)

@@ -20,6 +20,7 @@ MODULES = (
     "firewalls",
     "health",
     "images",
+    "room",
     "leftovers",
     "locks",
     "logs",

@@ -60,8 +60,13 @@ class Machine:
 
     @property
     def releases(self) -> dict[str, str]:
-        """The release of each role."""
-        return {one.role: one.release for one in self.engine.instances()}
+        """The release of each role, but for those that are only kept."""
+        return {one.role: one.release for one in self.engine.instances() if one.role != "kept"}
+
+    @property
+    def kept(self) -> list[str]:
+        """The releases that can be gone back to beside the previous one, newest first."""
+        return sorted((one.release for one in self.engine.instances() if one.role == "kept"), reverse=True)
 
     @property
     def ids(self) -> dict[str, str]:
@@ -71,7 +76,15 @@ class Machine:
     @property
     def changes(self) -> list[str]:
         """The calls so far that changed something here."""
-        looks = {"engine.instances", "engine.logs", "engine.version", "engine.image", "engine.images"}
+        looks = {
+            "engine.unused",
+            "engine.layer_sizes",
+            "engine.instances",
+            "engine.logs",
+            "engine.version",
+            "engine.image",
+            "engine.images",
+        }
         looks |= {"engine.strangers", "engine.volume_names"}
         looks |= {"router.read", "router.totals", "router.in_flight", "router.check", "router.update"}
         calls = [*self.engine.crashes.calls, *self.router.crashes.calls]

@@ -40,7 +40,7 @@ def test_a_second_rollback_is_refused_and_one_to_what_serves_changes_nothing(fle
     old, new = deploy_twice(fleet, replicas=1)
     rollback(fleet.service(replicas=1))
     before = fleet.changes
-    with pytest.raises(InvalidInput, match=f"{new}, which they have kept, is newer"):
+    with pytest.raises(InvalidInput, match=f"The release before {old}, which serves, is {new}, a newer one"):
         rollback(fleet.service(replicas=1))
     rollback(fleet.service(replicas=1), release=old)
     assert fleet.changes == before

@@ -31,7 +31,17 @@ CLOUD = {
     "cloud.tags": ("add", "remove", "discard"),
     "dns": ("remove",),
 }
-AGENT = ("take_lease", "free_lease", "remove", "remove_volume", "prune", "begin_maintenance", "end_maintenance")
+AGENT = (
+    "take_lease",
+    "free_lease",
+    "remove",
+    "remove_volume",
+    "prune",
+    "rollback",
+    "retire",
+    "begin_maintenance",
+    "end_maintenance",
+)
 
 
 class Death:

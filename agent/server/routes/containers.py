@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from agent import wire
 from agent.runs import KEPT, Runs
-from agent.server import containers, maintenance, rollout
+from agent.server import containers, keeping, maintenance, rollout
 from agent.server.context import Context
 from agent.server.errors import Failure
 from agent.server.ports import LogEntry, full_name
@@ -30,6 +30,7 @@ def routes(context: Context) -> APIRouter:
     """Everything under `/containers`."""
     router = APIRouter(prefix="/containers")
     _reading(router, context)
+    _switching(router, context)
     _changing(router, context)
     _maintenance(router, context)
     return router
@@ -47,7 +48,7 @@ def _reading(router: APIRouter, context: Context) -> None:
         tail: Tail = 200,
         since: datetime | None = None,
         follow: bool = False,
-        role: wire.Role | None = None,
+        role: wire.Slot | None = None,
     ) -> wire.Logs | Response:
         target = await context.work.call(_log_of, context, name, role)
         if not follow:
@@ -61,7 +62,7 @@ def _reading(router: APIRouter, context: Context) -> None:
         return wire.JobRuns(runs=await context.work.call(Runs(context.settings.state).read, name, limit))
 
 
-def _changing(router: APIRouter, context: Context) -> None:
+def _switching(router: APIRouter, context: Context) -> None:
     change = context.change
 
     @router.put("/{name}/candidate", summary="Start a release beside the current one and wait until it is healthy")
@@ -72,9 +73,17 @@ def _changing(router: APIRouter, context: Context) -> None:
     async def promote(name: Name, body: wire.Promote, fencing: Fencing = None) -> wire.Changed:
         return await change(name, fencing, partial(rollout.promote, release=body.release, page=body.maintenance))
 
-    @router.post("/{name}/rollback", summary="Make the previous release current again")
-    async def rollback(name: Name, body: wire.Promote, fencing: Fencing = None) -> wire.Changed:
-        return await change(name, fencing, partial(rollout.roll_back, release=body.release, page=body.maintenance))
+    @router.post("/{name}/rollback", summary="Make a release that was kept current again")
+    async def rollback(name: Name, body: wire.Rollback, fencing: Fencing = None) -> wire.Changed:
+        return await change(name, fencing, partial(keeping.roll_back, wanted=body))
+
+    @router.post("/{name}/retire", summary="Stop the older releases, and let go of those that are too many")
+    async def retire(name: Name, body: wire.Retire, fencing: Fencing = None) -> wire.Changed:
+        return await change(name, fencing, partial(keeping.retire, wanted=body))
+
+
+def _changing(router: APIRouter, context: Context) -> None:
+    change = context.change
 
     @router.post("/{name}/stop", summary="Stop one role once its last request has ended")
     async def stop(name: Name, body: wire.Stop, fencing: Fencing = None) -> wire.Changed:
@@ -111,9 +120,9 @@ def _maintenance(router: APIRouter, context: Context) -> None:
         return await context.change(name, fencing, maintenance.end)
 
 
-def _log_of(context: Context, name: str, role: wire.Role | None) -> str:
+def _log_of(context: Context, name: str, role: wire.Slot | None) -> str:
     """The container whose log is meant: of the role asked for, or else the current one, or what there is."""
-    order: tuple[wire.Role, ...] = (role,) if role else ("current", "candidate", "previous")
+    order: tuple[wire.Slot, ...] = (role,) if role else ("current", "candidate", "previous")
     found = {one.role for one in context.engine.instances(name)}
     for wanted in order:
         if wanted in found:

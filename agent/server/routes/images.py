@@ -34,9 +34,9 @@ def routes(context: Context) -> APIRouter:
 def _asking(router: APIRouter, context: Context) -> None:
     images, call = context.images, context.work.call
 
-    @router.get("/{image:path}", summary="One image by id or tag")
+    @router.get("/{image:path}", summary="One image by id or tag, with the sizes of its layers")
     async def read_image(image: str) -> wire.Image:
-        return await call(context.engine.image, image)
+        return await call(images.read, image)
 
     @router.post("/missing", summary="Which layers of an image are not here")
     async def missing(body: wire.ImageQuery) -> wire.ImageMissing:
@@ -46,7 +46,7 @@ def _asking(router: APIRouter, context: Context) -> None:
     async def pull(body: wire.ImagePull) -> wire.Image:
         return await call(images.pull, body.reference)
 
-    @router.post("/prune", summary="Remove images without a tag that nothing uses")
+    @router.post("/prune", summary="Remove images of releases that are gone, and those without a tag that nothing uses")
     async def prune() -> wire.Pruned:
         return wire.Pruned(images=await call(images.prune))
 

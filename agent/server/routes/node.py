@@ -38,7 +38,7 @@ def routes(context: Context) -> APIRouter:
 
     @router.get("/{container_name}/health", summary="The health rule, for one container")
     async def container_health(
-        container_name: ContainerName, observer: Observer = "anonymous", role: wire.Role = "current"
+        container_name: ContainerName, observer: Observer = "anonymous", role: wire.Slot = "current"
     ) -> wire.Verdict:
         try:
             found = await context.work.call(context.engine.instances, container_name)

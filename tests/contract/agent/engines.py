@@ -72,5 +72,5 @@ def docker(folder: Path, socket: Path = SOCKET, peers: Mapping[str, str] = NO_NA
             engine.remove(one.full_name)
         with contextlib.suppress(EngineError):
             api.json("DELETE", f"/networks/{place.network}")
-        for tag in [tag for image in engine.images() for tag in image.tags if tag.startswith(f"{mark}:")]:
+        for tag in [tag for image in engine.images() for tag in image.tags if tag.startswith((f"{mark}:", f"{mark}/"))]:
             api.json("DELETE", f"/images/{tag}")

@@ -69,7 +69,7 @@ class Droplet:
 
     def spec(self, number: int, **changes: Any) -> wire.ContainerSpec:
         """What release `number` runs here."""
-        return spec(number, self.image.id, **changes)
+        return spec(number, changes.pop("image", self.image.id), **changes)
 
     def deploy(self, number: int, name: str = NAME, **changes: Any) -> wire.ContainerSpec:
         """Release `number` is current."""

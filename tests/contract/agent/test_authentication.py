@@ -55,7 +55,10 @@ def test_the_document_lists_the_routes_that_the_design_promises(lab: Droplet) ->
         ("GET", f"/containers/{NAME}/logs"),
         ("PUT", f"/containers/{NAME}/candidate"),
         ("DELETE", f"/containers/{NAME}/candidate"),
-        *(("POST", f"/containers/{NAME}/{verb}") for verb in ("promote", "rollback", "stop", "start", "restart")),
+        *(
+            ("POST", f"/containers/{NAME}/{verb}")
+            for verb in ("promote", "rollback", "retire", "stop", "start", "restart")
+        ),
         ("DELETE", f"/containers/{NAME}"),
         *((method, f"/containers/{NAME}/maintenance") for method in ("PUT", "DELETE")),
         ("GET", f"/containers/{NAME}/runs"),

@@ -134,6 +134,8 @@ def test_a_rename_changes_the_role_and_nothing_else_while_it_runs(lab: Lab) -> N
     assert health.probe(current)[0]
     lab.engine.rename(current, "previous")
     assert one(lab.engine).full_name == f"{NAME}.previous"
+    lab.engine.rename(one(lab.engine), "kept")
+    assert (one(lab.engine).role, one(lab.engine).full_name) == ("kept", f"{NAME}.kept-{release(1)}")
 
 
 def test_a_role_that_is_taken_is_not_given_twice(lab: Lab) -> None:

@@ -132,7 +132,30 @@ def test_pruning_spares_tags_containers_and_what_is_to_be_kept(lab: Lab) -> None
     here = {one.id for one in lab.engine.images()}
     assert here & {kept.id, used.id, tagged.id, loose.id} == {kept.id, used.id, tagged.id}
     lab.engine.remove(f"{NAME}.candidate")
+    assert set(lab.engine.unused(frozenset(foreign))) >= {kept.id, used.id}
     assert {kept.id, used.id} <= set(lab.engine.prune(frozenset(foreign)))
+
+
+def test_an_image_that_a_release_ran_goes_with_all_its_tags_once_no_container_uses_it(lab: Lab) -> None:
+    pulled = build(lab, "pulled", RUNS, one=b"as if it was pulled")
+    lab.engine.create(NAME, spec(1, pulled.id))
+    assert len(lab.engine.image(pulled.id).tags) == 2
+    foreign = frozenset({one.id for one in lab.engine.images()} - {pulled.id})
+    assert lab.engine.prune(foreign) == (), "its container is here"
+    lab.engine.remove(f"{NAME}.candidate")
+    assert lab.engine.prune(foreign) == (pulled.id,)
+    with pytest.raises(EngineAbsent):
+        lab.engine.image(f"{lab.repository}:pulled")
+
+
+def test_the_sizes_of_an_images_layers_are_told_topmost_first(lab: Lab) -> None:
+    image = build(
+        lab, "sizes", "FROM scratch\nCOPY one /one\nCOPY two /two\nLABEL a=b\n", one=b"1" * 10, two=b"2" * 30000
+    )
+    upper, lower = lab.engine.layer_sizes(image.id)
+    assert upper > lower > 0
+    with pytest.raises(EngineAbsent):
+        lab.engine.layer_sizes("sha256:" + "0" * 64)
 
 
 def test_a_context_whose_dockerfile_is_empty_is_refused_before_anything_is_built(lab: Lab) -> None:

@@ -62,7 +62,7 @@ def test_docker_tells_our_containers_from_those_of_others(tmp_path: Path) -> Non
             theirs.remove()
 
 
-@pytest.mark.parametrize("suffix", ["", ".candidate", ".previous"])
+@pytest.mark.parametrize("suffix", ["", ".candidate", ".previous", ".kept-20261124t000001-abcdef"])
 def test_a_strangers_container_of_our_name_is_left_alone_and_nothing_is_started(tmp_path: Path, suffix: str) -> None:
     with droplet(tmp_path) as lab, lab.client() as client:
         lab.engine.foreign = {f"{NAME}{suffix}"}

@@ -45,7 +45,7 @@ def test_whatever_is_asked_twice_of_any_kind_changes_nothing_the_second_time(
         promote = wire.Promote(release=spec.release)
         assert [client.prepare(NAME, spec).changed for _ in range(2)] == [True, False]
         assert [client.promote(NAME, promote).changed for _ in range(2)] == [True, False]
-    assert [client.rollback(NAME, wire.Promote(release=release(1))).changed for _ in range(2)] == [True, False]
+    assert [client.rollback(NAME, wire.Rollback(release=release(1))).changed for _ in range(2)] == [True, False]
     assert roles(client) == {"current": release(1), "previous": release(2)}
     assert {one.kind for one in client.containers().containers} == {first.kind}
     assert [client.remove(NAME).changed for _ in range(2)] == [True, False]

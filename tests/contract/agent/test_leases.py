@@ -23,8 +23,8 @@ from tests.unit.agent.test_leases import LEASE, ONE, TWO, Clock
 CHANGES: dict[str, Callable[[AgentClient, Droplet], object]] = {
     "prepare": lambda client, lab: client.prepare(NAME, lab.spec(2)),
     "promote": lambda client, _: client.promote(NAME, wire.Promote(release=release(2))),
-    "rollback": lambda client, _: client.rollback(NAME, wire.Promote(release=release(1))),
-    "retire": lambda client, _: client.retire(NAME),
+    "rollback": lambda client, _: client.rollback(NAME, wire.Rollback(release=release(1))),
+    "retire": lambda client, _: client.retire(NAME, wire.Retire()),
     "stop": lambda client, _: client.stop(NAME, wire.Stop()),
     "start": lambda client, _: client.start(NAME),
     "restart": lambda client, _: client.restart(NAME),

@@ -332,7 +332,7 @@ def test_a_promotion_a_rollback_and_a_removal_are_followed_at_once(droplet: Serv
     assert droplet.address != first
     assert f"proxy_pass {droplet.address}:6379;" in droplet.proxy.applied[-1].text
     with droplet.droplet.client(REDIS) as client:
-        client.rollback(REDIS, wire.Promote(release=release(1)))
+        client.rollback(REDIS, wire.Rollback(release=release(1)))
         assert f"proxy_pass {first}:6379;" in droplet.proxy.applied[-1].text
         client.remove(REDIS)
         assert "198.18.3.4" not in droplet.proxy.applied[-1].text

@@ -52,8 +52,9 @@ def test_whatever_is_asked_twice_changes_nothing_the_second_time(lab: Droplet, c
     assert [client.promote(NAME, promote).changed for _ in range(2)] == [True, False]
     assert client.prepare(NAME, spec).changed is False
     lab.deploy(2)
-    assert [client.rollback(NAME, promote).changed for _ in range(2)] == [True, False]
-    assert [client.retire(NAME).changed for _ in range(2)] == [True, False]
+    back = wire.Rollback(release=release(1))
+    assert [client.rollback(NAME, back).changed for _ in range(2)] == [True, False]
+    assert [client.retire(NAME, wire.Retire()).changed for _ in range(2)] == [True, False]
     assert [client.stop(NAME, wire.Stop()).changed for _ in range(2)] == [True, False]
     assert [client.start(NAME).changed for _ in range(2)] == [True, False]
     assert [client.remove_candidate(NAME).changed for _ in range(2)] == [False, False]
@@ -154,7 +155,7 @@ def test_when_nginx_refuses_a_rollback_the_names_go_back_even_if_there_was_a_can
     client.prepare(NAME, lab.spec(3))
     lab.router.refusing = "shared memory"
     with pytest.raises(AgentProblem) as caught:
-        client.rollback(NAME, wire.Promote(release=release(1)))
+        client.rollback(NAME, wire.Rollback(release=release(1)))
     assert code(caught) == "router"
     assert roles(client) == {"current": release(2), "previous": release(1)}
     assert lab.router.get(HOST)[1] == f"{NAME} {release(2)}"
@@ -187,11 +188,65 @@ def test_undeploying_leaves_no_container_no_route_and_no_secret(lab: Droplet, cl
     lab.deploy(1, secrets={"KEY": "s3cret"})
     lab.deploy(2, secrets={"KEY": "s3cret"})
     client.prepare(NAME, lab.spec(3, secrets={"KEY": "s3cret"}))
-    assert len(lab.engine.secrets) == 3
+    lab.deploy(4, secrets={"KEY": "s3cret"})
+    client.prepare(NAME, lab.spec(5, secrets={"KEY": "s3cret"}))
+    assert len(lab.engine.secrets) == 4
     client.remove(NAME)
     assert client.containers().containers == ()
     assert client.routes().routes == ()
     assert lab.engine.secrets == {}
+
+
+def test_the_older_releases_that_are_too_many_go_with_their_secrets_and_their_images(
+    lab: Droplet, client: AgentClient
+) -> None:
+    images = [lab.engine.add_image(f"release {number}".encode(), tag=f"web:{number}").id for number in range(1, 6)]
+    for number, image in enumerate(images, 1):
+        lab.deploy(number, image=image, secrets={"KEY": f"of {number}"})
+    assert client.retire(NAME, wire.Retire(keep=3)).changed
+    here = [(one.role, one.release, one.status) for one in client.containers().containers]
+    assert sorted(here) == [
+        ("current", release(5), "running"),
+        ("kept", release(2), "exited"),
+        ("kept", release(3), "exited"),
+        ("previous", release(4), "exited"),
+    ]
+    assert set(lab.engine.secrets) == {(NAME, release(number)) for number in (2, 3, 4, 5)}
+    assert client.inventory().unused == (images[0],)
+    assert client.prune().images == (images[0],)
+    assert set(images[1:]) < lab.engine.stock.images.keys()
+    assert client.retire(NAME, wire.Retire(keep=3)).changed is False
+
+
+def test_a_kept_release_serves_again_with_what_it_was_given(lab: Droplet, client: AgentClient) -> None:
+    for number in (1, 2, 3):
+        lab.deploy(number, secrets={"KEY": f"of {number}"})
+    client.retire(NAME, wire.Retire())
+    changed = client.rollback(NAME, wire.Rollback(release=release(1)))
+    assert lab.router.get(HOST) == (200, f"{NAME} {release(1)}")
+    assert lab.engine.secrets[NAME, release(1)] == {"KEY": "of 1"}
+    assert {(one.role, one.release) for one in changed.containers} == {
+        ("current", release(1)),
+        ("previous", release(3)),
+        ("kept", release(2)),
+    }
+    verdicts = {one.role: one.verdict and one.verdict.reason for one in client.node().containers}
+    assert verdicts["kept"] == "stopped, and kept for a rollback"
+
+
+def test_a_release_that_failed_stays_as_evidence_and_is_nothing_to_go_back_to(
+    lab: Droplet, client: AgentClient
+) -> None:
+    for number in (1, 2, 3):
+        lab.deploy(number)
+    back = wire.Rollback(release=release(2), failed=release(3), previous=release(1))
+    client.rollback(NAME, back)
+    assert roles(client) == {"current": release(2), "candidate": release(3), "previous": release(1)}
+    with pytest.raises(AgentProblem) as caught:
+        client.rollback(NAME, wire.Rollback(release=release(3)))
+    assert code(caught) == "not_found"
+    assert caught.value.problem.message == f"{NAME} has kept {release(1)}, not {release(3)}."
+    assert client.logs(NAME, role="candidate").lines[-1].text == f"{release(3)} starts"
 
 
 def test_a_drain_ends_when_its_time_is_over_even_if_requests_hang(lab: Droplet, client: AgentClient) -> None:
@@ -279,7 +334,7 @@ def test_a_promotion_keeps_the_page_and_may_bring_one_along(lab: Droplet, client
     assert lab.router.ask(HOST).headers["retry-after"] == "60"
     changed = lab.deploy(2)
     assert {one.role: one.maintenance for one in client.containers().containers} == {"current": True, "previous": False}
-    client.rollback(NAME, wire.Promote(release=release(1), maintenance=wire.Maintenance(retry_after_seconds=5)))
+    client.rollback(NAME, wire.Rollback(release=release(1), maintenance=wire.Maintenance(retry_after_seconds=5)))
     assert lab.router.ask(HOST).headers["retry-after"] == "5"
     client.end_maintenance(NAME)
     assert changed.release not in lab.router.get(HOST)[1]

@@ -106,7 +106,7 @@ def _followed(http: httpx.Client) -> int:
 def test_a_build_streams_its_output_and_ends_with_the_image(lab: Droplet, client: AgentClient) -> None:
     events = list(client.build(context("FROM hello:1\nCOPY a /a\n", a=b"a"), "mine:2"))
     assert [event.line for event in events[:-1]] == ["Step 1/2 : FROM hello:1", "Step 2/2 : COPY a /a"]
-    assert events[-1].image == client.image("mine:2")
+    assert events[-1].image == client.image("mine:2").model_copy(update={"sizes": ()})
     assert client.image("mine:2").layers[:2] == lab.image.layers
 
 
@@ -201,6 +201,21 @@ def test_an_archive_that_would_fill_the_disk_is_refused(tmp_path: Path) -> None:
         with pytest.raises(AgentProblem) as caught:
             client.load([b"x" * 1000])
         assert caught.value.problem.code == "disk_full"
+        assert client.missing(wire.ImageQuery(image=f"sha256:{'0' * 64}", layers=())).free == 0
+        lab.engine.stock.registry["hello:2"] = (b"pulled",)
+        with pytest.raises(AgentProblem) as caught:
+            client.pull("hello:2")
+        assert caught.value.problem.code == "disk_full"
+
+
+def test_whoever_asks_for_what_is_missing_is_told_what_is_free_and_what_each_layer_weighs(
+    lab: Droplet, client: AgentClient
+) -> None:
+    absent = wire.ImageQuery(image=f"sha256:{'0' * 64}", layers=lab.image.layers[:1])
+    answer = client.missing(absent)
+    assert (answer.present, answer.missing) == (False, ())
+    assert (answer.free or 0) > 0
+    assert client.image(lab.image.id).sizes == (3, 3)
 
 
 def test_pruning_spares_what_runs_and_what_arrived_just_now(lab: Droplet, client: AgentClient) -> None:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from agent import wire
-from agent.server import containers, maintenance, rollout
+from agent.server import containers, keeping, maintenance, rollout
 from agent.server.errors import Failure
+from agent.server.ports import Instance
 from agent.server.slots import Service
 from tests.fakes.engine import FakeEngine
 from tests.fakes.router import Crashes, FakeRouter, Killed
@@ -22,6 +23,8 @@ BAD = release(3)
 PAGE = wire.Maintenance(message="Back soon")
 
 
+KEEP = 2
+"""How many older releases stay when a service is retired here."""
 EFFECTS = frozenset(f"engine.{verb}" for verb in ("create", "start", "stop", "restart", "rename", "remove"))
 """The calls that change Docker; nginx has one."""
 
@@ -32,6 +35,8 @@ class Change:
 
     verb: str
     number: int = 1
+    failed: int = 0
+    """Of a change that is taken back: the release that failed."""
 
     def __str__(self) -> str:
         return f"{self.verb} {self.number}"
@@ -97,15 +102,19 @@ class Scene:
 
     def moving(self) -> list[Change]:
         """What would send requests to another container now."""
-        verbs = {"candidate": "promote", "previous": "rollback"}
-        return [Change(verbs[role], int(release[9:15])) for role, release in self.roles.items() if role in verbs]
+        verbs = {"candidate": "promote", "previous": "rollback", "kept": "rollback"}
+        found = [one for one in self.engine.instances() if one.role in verbs]
+        return [Change(verbs[one.role], number(one.release)) for one in found]
+
+    def undoing(self) -> list[Change]:
+        """What a run would ask whose release, the present one, has failed."""
+        present = self.roles.get("current")
+        return [Change("take back", one.number, number(present)) for one in self.moving() if present]
 
     def sensible(self) -> list[Change]:
         """What a controller might ask now."""
         again = [
-            Change(verb, int(self.roles["current"][9:15]))
-            for verb in ("promote", "rollback")
-            if "current" in self.roles
+            Change(verb, number(self.roles["current"])) for verb in ("promote", "rollback") if "current" in self.roles
         ]
         others = (
             "stop",
@@ -119,7 +128,13 @@ class Scene:
             "begin",
             "end",
         )
-        return [*self.moving(), *again, *(Change("prepare", one) for one in range(1, 6)), *map(Change, others)]
+        return [
+            *self.moving(),
+            *self.undoing(),
+            *again,
+            *(Change("prepare", one) for one in range(1, 6)),
+            *map(Change, (*others, "begin", "end")),
+        ]
 
     def settle(self) -> None:
         """What the next call does first."""
@@ -128,8 +143,8 @@ class Scene:
 
     @property
     def roles(self) -> dict[str, str]:
-        """The release of each role."""
-        return {one.role: one.release for one in self.engine.instances()}
+        """The release of each role; each that is kept has one of its own, like `kept-20261124t000001-abcdef`."""
+        return {role_of(one): one.release for one in self.engine.instances()}
 
     @property
     def serving(self) -> str | None:
@@ -149,7 +164,7 @@ class Scene:
     @property
     def state(self) -> tuple[dict[str, tuple[str, str]], str | None, wire.Maintenance | None]:
         """Roles with releases and whether they run, who serves, and which page is shown instead."""
-        return {one.role: (one.release, one.status) for one in self.engine.instances()}, self.serving, self.page
+        return {role_of(one): (one.release, one.status) for one in self.engine.instances()}, self.serving, self.page
 
     def _look(self) -> None:
         found = list(self.engine._found.values())
@@ -173,6 +188,16 @@ class Scene:
             self.broken.append(f"{[one.full_name for one in running]} run at the same time")
 
 
+def number(release: str) -> int:
+    """Which one it is; the inverse of `builders.release`."""
+    return int(release[9:15])
+
+
+def role_of(one: Instance) -> str:
+    """What a container is on its droplet, and for a kept one which."""
+    return f"kept-{one.release}" if one.role == "kept" else one.role
+
+
 def _answers(route: wire.Route) -> bool:
     try:
         with closing(socket.create_connection((route.address, route.port), 1)):
@@ -185,8 +210,11 @@ CALLS: dict[str, Callable[[Service, Change, wire.ContainerSpec], bool]] = {
     "prepare": lambda service, _, wanted: rollout.prepare(service, wanted),
     "promote": lambda service, change, _: rollout.promote(service, release(change.number)),
     "rollback": lambda service, change, _: rollout.roll_back(service, release(change.number)),
+    "take back": lambda service, change, _: keeping.roll_back(
+        service, wire.Rollback(release=release(change.number), failed=release(change.failed))
+    ),
     "stop": lambda service, *_: containers.stop(service, wire.Stop()),
-    "retire": lambda service, *_: containers.stop(service, wire.Stop(role="previous")),
+    "retire": lambda service, *_: keeping.retire(service, wire.Retire(keep=KEEP)),
     "start": lambda service, *_: containers.start(service),
     "restart": lambda service, *_: containers.restart(service),
     "remove": lambda service, *_: containers.remove(service),

@@ -41,6 +41,7 @@ STATUSES = ["created", "running", "restarting", "exited", "paused", "dead"]
         ),
         (Observation(AT, status="restarting"), "unhealthy", "it does not run: restarting"),
         (Observation(AT, role="previous", status="exited"), "healthy", "stopped, and kept for a rollback"),
+        (Observation(AT, role="kept", status="exited"), "healthy", "stopped, and kept for a rollback"),
         (Observation(AT, role="previous", status="dead"), "unhealthy", "it does not run: dead"),
         (Observation(AT, role="candidate", status="exited"), "unhealthy", "it does not run: exited with exit code 0"),
     ],
@@ -79,7 +80,7 @@ def test_a_worker_is_proven_by_having_run_for_a_while(instance: Instance, steady
 
 @given(
     st.sampled_from([None, *STATUSES]),
-    st.sampled_from(["current", "candidate", "previous"]),
+    st.sampled_from(["current", "candidate", "previous", "kept", "parked"]),
     st.booleans(),
     st.integers(0, 10_000),
 )

@@ -143,7 +143,13 @@ def test_a_container_from_before_there_were_kinds_is_a_web_container() -> None:
 
 @pytest.mark.parametrize(
     ("full_name", "role"),
-    [(NAME, "current"), (f"{NAME}.candidate", "candidate"), (f"{NAME}.previous", "previous")],
+    [
+        (NAME, "current"),
+        (f"{NAME}.candidate", "candidate"),
+        (f"{NAME}.previous", "previous"),
+        (f"{NAME}.parked", "parked"),
+        (f"{NAME}.kept-{release(1)}", "kept"),
+    ],
 )
 def test_what_was_told_is_read_back_from_dockers_description(full_name: str, role: str) -> None:
     found = instances.parse(PLACE, {**INSPECTED, "Name": f"/{full_name}"})
@@ -178,3 +184,21 @@ def test_the_first_free_address_is_given_and_a_full_network_is_told() -> None:
     assert instances.free_address(small, ["10.9.0.16", "10.9.0.18"]) == "10.9.0.17"
     with pytest.raises(EngineError, match="No address is free"):
         instances.free_address(small, [f"10.9.0.{number}" for number in range(16, 31)])
+
+
+@pytest.mark.parametrize(
+    ("tags", "goes"),
+    [
+        ((), True),
+        ((f"deployer/{NAME}:{release(1)}",), True),
+        ((f"deployer/{NAME}:{release(1)}", "redis:7"), True),
+        (("redis:7",), False),
+        ((f"elsewhere/{NAME}:{release(1)}",), False),
+        ((f"deployer/{NAME}:{release(1)}", instances.BASE_TAG), False),
+    ],
+)
+def test_an_image_may_go_when_it_has_no_tag_or_a_release_here_ran_it_but_never_the_base_of_a_snapshot(
+    tags: tuple[str, ...], goes: bool
+) -> None:
+    image = wire.Image(id="sha256:0", layers=(), tags=tags, size=0)
+    assert instances.may_go("deployer", image) is goes

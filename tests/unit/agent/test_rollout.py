@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.server import containers, rollout
+from agent import wire
+from agent.server import containers, keeping, rollout
 from agent.server.slots import Service
 from tests.fakes.router import Killed
-from tests.unit.agent.builders import NAME, release
+from tests.unit.agent.builders import NAME, OTHER, release, spec
 from tests.unit.agent.histories import EFFECTS, PAGE, Change, Scene, Shapes
 
 QUICK = settings(max_examples=40, deadline=None)
@@ -34,7 +35,20 @@ SHAPES: list[Shapes] = [
     ("web", "tcp", "worker"),
     ("scheduled", "worker"),
 ]
-PASTS = [(), ONE, (*ONE, Change("prepare", 4)), TWO, (*TWO, Change("prepare", 4)), (*TWO, Change("retire"))]
+FOUR = (*TWO, Change("prepare", 4), Change("promote", 4), Change("prepare", 5), Change("promote", 5))
+KEPT = (*FOUR, Change("retire"))
+PASTS = [
+    (),
+    ONE,
+    (*ONE, Change("prepare", 4)),
+    TWO,
+    (*TWO, Change("prepare", 4)),
+    (*TWO, Change("retire")),
+    FOUR,
+    KEPT,
+    (*KEPT, Change("rollback", 2)),
+    (*KEPT, Change("rollback", 2), Change("retire"), Change("prepare", 6)),
+]
 
 
 @pytest.fixture
@@ -143,7 +157,10 @@ def test_a_promotion_that_was_killed_at_any_call_leaves_one_of_both_releases_ser
     scene.run_and_die(Change("promote", 4), at, done=done)
     assert scene.serving in {release(2), release(4)}
     assert scene.run(Change("promote", 4)) in {"changed", "same"}
-    assert (scene.serving, scene.roles) == (release(4), {"current": release(4), "previous": release(2)})
+    assert (scene.serving, scene.roles) == (
+        release(4),
+        {"current": release(4), "previous": release(2), f"kept-{release(1)}": release(1)},
+    )
     assert scene.broken == []
 
 
@@ -159,6 +176,117 @@ def test_a_rollback_that_was_killed_at_any_call_leaves_one_of_both_releases_serv
     assert scene.run(Change("rollback", 1)) in {"changed", "same"}
     assert (scene.serving, scene.roles) == (release(1), {"current": release(1), "previous": release(2)})
     assert scene.broken == []
+
+
+def kept(*numbers: int) -> dict[str, str]:
+    """These releases in the role `kept`."""
+    return {f"kept-{release(number)}": release(number) for number in numbers}
+
+
+@pytest.mark.parametrize("done", [False, True])
+@pytest.mark.parametrize("at", range(1, HOW_FAR))
+@pytest.mark.parametrize("target", [1, 2, 4])
+def test_a_rollback_to_any_kept_release_that_was_killed_at_any_call_ends_well_when_it_is_repeated(
+    scene: Scene, target: int, at: int, done: bool
+) -> None:
+    deployed(scene, 1, 2, 4, 5)
+    scene.run(Change("prepare", 6))
+    scene.run_and_die(Change("rollback", target), at, done=done)
+    assert scene.serving in {release(target), release(5)}
+    scene.settle()
+    assert scene.roles["current"] == scene.serving
+    assert scene.run(Change("rollback", target)) in {"changed", "same"}
+    others = [one for one in (1, 2, 4) if one != target]
+    assert scene.roles == {"current": release(target), "previous": release(5), **kept(*others)}
+    assert scene.serving == release(target)
+    assert scene.broken == []
+
+
+@pytest.mark.parametrize("done", [False, True])
+@pytest.mark.parametrize("at", range(1, 2 * HOW_FAR))
+def test_a_change_whose_taking_back_was_killed_at_any_call_is_taken_back_when_that_is_repeated(
+    scene: Scene, at: int, done: bool
+) -> None:
+    deployed(scene, 1, 2, 4, 5)
+    back = Change("take back", 4, failed=5)
+    scene.run_and_die(back, at, done=done)
+    assert scene.serving in {release(4), release(5)}
+    assert scene.run(back) in {"changed", "same"}
+    assert scene.roles == {"current": release(4), "candidate": release(5), **kept(1, 2)}
+    assert (scene.serving, running(scene)["current"]) == (release(4), release(4))
+    assert "candidate" not in running(scene)
+    assert scene.broken == []
+
+
+@pytest.mark.parametrize("done", [False, True])
+@pytest.mark.parametrize("at", range(1, HOW_FAR))
+def test_a_retirement_that_was_killed_at_any_call_leaves_as_many_as_are_wanted_when_it_is_repeated(
+    scene: Scene, at: int, done: bool
+) -> None:
+    deployed(scene, 1, 2, 4, 5)
+    scene.run_and_die(Change("retire"), at, done=done)
+    scene.run(Change("retire"))
+    assert scene.roles == {"current": release(5), "previous": release(4), **kept(2)}
+    assert running(scene) == {"current": release(5)}
+    assert {one for _, one in scene.engine.secrets} == {release(2), release(4), release(5)}
+    assert scene.run(Change("retire")) == "same"
+
+
+def test_what_served_last_stays_even_if_it_is_the_oldest_release(scene: Scene) -> None:
+    deployed(scene, 1, 2, 4)
+    assert scene.run(Change("rollback", 1)) == "changed"
+    deployed(scene, 5)
+    assert scene.run(Change("retire")) == "changed"
+    assert scene.roles == {"current": release(5), "previous": release(1), **kept(4)}
+
+
+def test_a_promotion_that_nginx_refuses_leaves_the_previous_release_the_previous_one(scene: Scene) -> None:
+    deployed(scene, 1, 2)
+    scene.run(Change("prepare", 4))
+    scene.router.refusing = "shared memory"
+    assert scene.run(Change("promote", 4)) == "router"
+    assert scene.roles == {"current": release(2), "candidate": release(4), "previous": release(1)}
+    assert scene.serving == release(2)
+
+
+@pytest.mark.parametrize("target", [1, 2, 4])
+def test_a_rollback_that_nginx_refuses_leaves_every_older_release_in_its_role(scene: Scene, target: int) -> None:
+    deployed(scene, 1, 2, 4, 5)
+    scene.router.refusing = "shared memory"
+    assert scene.run(Change("rollback", target)) == "router"
+    assert scene.roles == {"current": release(5), "previous": release(4), **kept(1, 2)}
+    assert scene.serving == release(5)
+
+
+def test_a_change_that_is_taken_back_gives_the_release_that_was_previous_before_its_role_back(scene: Scene) -> None:
+    deployed(scene, 1, 2, 4, 5)
+    wanted = wire.Rollback(release=release(4), failed=release(5), previous=release(2))
+    service = Service(scene.engine, scene.router, NAME)
+    assert [keeping.roll_back(service, wanted) for _ in range(2)] == [True, False]
+    assert scene.roles == {"current": release(4), "candidate": release(5), "previous": release(2), **kept(1)}
+    wanted = wire.Rollback(release=release(4), previous=release(1))
+    assert [keeping.roll_back(service, wanted) for _ in range(2)] == [True, False]
+    assert scene.roles == {"current": release(4), "candidate": release(5), "previous": release(1), **kept(2)}
+
+
+def test_a_release_that_is_kept_is_not_prepared_anew(scene: Scene) -> None:
+    deployed(scene, 1, 2, 4)
+    for number in (1, 2):
+        assert scene.run(Change("prepare", number)) == "conflict"
+    assert scene.run(Change("rollback", 5)) == "not_found"
+
+
+def test_a_release_whose_host_another_service_has_by_now_is_not_gone_back_to(scene: Scene) -> None:
+    scene.kinds = ("web", "worker")
+    deployed(scene, 2, 1)  # a web service that became a worker
+    other = Service(scene.engine, scene.router, OTHER)
+    rollout.prepare(other, spec(2, scene.image))
+    rollout.promote(other, release(2))
+    assert scene.run(Change("rollback", 2)) == "conflict"
+    assert {one.name: one.release for one in scene.engine.instances() if one.role == "current"} == {
+        NAME: release(1),
+        OTHER: release(2),
+    }
 
 
 @pytest.mark.parametrize("next_call", ["retire", "prepare", "stop", "remove"])
@@ -298,6 +426,23 @@ def test_where_two_may_not_run_a_rollback_that_fails_leaves_both_as_they_were(ex
     assert exclusive.run(Change("rollback", 1)) == "not_healthy"
     assert (running(exclusive), exclusive.serving) == ({"current": release(2)}, serving)
     assert exclusive.roles == {"current": release(2), "previous": release(1)}
+    assert exclusive.broken == []
+
+
+@pytest.mark.parametrize("done", [False, True])
+@pytest.mark.parametrize("at", range(1, 2 * HOW_FAR))
+@pytest.mark.parametrize("target", [2, 4])
+def test_where_two_may_not_run_a_kill_while_going_back_to_a_kept_release_leaves_one_that_runs(
+    exclusive: Scene, target: int, at: int, done: bool
+) -> None:
+    deployed(exclusive, 1, 2, 4, 5)
+    exclusive.run_and_die(Change("rollback", target), at, done=done)
+    containers.reconcile(exclusive.engine, exclusive.router)
+    assert list(running(exclusive)) == ["current"]
+    assert exclusive.run(Change("rollback", target)) in {"changed", "same"}
+    assert running(exclusive) == {"current": release(target)}
+    others = [one for one in (1, 2, 4) if one != target]
+    assert exclusive.roles == {"current": release(target), "previous": release(5), **kept(*others)}
     assert exclusive.broken == []
 
 

@@ -12,6 +12,7 @@ from prefect.testing.standard_test_suites.blocks import BlockStandardTestSuite
 from blocks.cloudflare import CloudflareCredentials
 from blocks.digitalocean import DigitalOceanCredentials
 from blocks.environment import Environment
+from blocks.release import Release
 from blocks.service import (
     BuildFromArchive,
     BuildFromFolder,
@@ -66,7 +67,7 @@ def test_every_field_has_a_title_and_a_description_that_ends_with_a_period(model
 
 
 def test_every_block_is_registered() -> None:
-    assert set(TYPES) == {DigitalOceanCredentials, CloudflareCredentials, Environment, Service, Snapshot}
+    assert set(TYPES) == {DigitalOceanCredentials, CloudflareCredentials, Environment, Service, Snapshot, Release}
 
 
 def test_a_block_is_registered_after_its_parts() -> None:

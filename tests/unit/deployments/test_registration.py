@@ -52,7 +52,7 @@ def test_registering_twice_changes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_
     first, before = asyncio.run(registry.register(given)), asyncio.run(known())
     second, after = asyncio.run(registry.register(given)), asyncio.run(known())
     assert first == [
-        "Block types: digitalocean-credentials, cloudflare-credentials, snapshot, environment, service",
+        "Block types: digitalocean-credentials, cloudflare-credentials, snapshot, environment, service, release",
         "Blocks: digitalocean, cloudflare",
         "Environment: registered-prod made",
         "Deployments: 8 of prefect.yaml",

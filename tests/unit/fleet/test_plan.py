@@ -295,6 +295,28 @@ def test_whatever_is_missing_or_left_over_is_something_to_do(world: World) -> No
     assert not deploy(world, replicas=2).is_done(OLD)
 
 
+def kept(*releases: str) -> Host:
+    """A droplet that has kept these, the first of them as previous."""
+    older = [container(role="kept", release=one) for one in releases[1:]]
+    return host("1", container(), container(role="previous", release=releases[0]), *older)
+
+
+def test_the_oldest_releases_go_when_a_new_one_makes_them_too_many() -> None:
+    world = replace(TWO, hosts=(kept("20261031t000003-cccccc", OLDER, "20261031t000001-cccccc"), TWO.hosts[1]))
+    told = lines(worlds.deploy(world, service(2, keep=2)), "container")
+    assert [line for line in told if line.startswith("remove")] == [
+        "remove 20261031t000001-cccccc, the oldest, from demo-prod-000001 if the new release is another",
+        f"remove {OLDER}, the oldest, from demo-prod-000001 if the new release is another",
+    ]
+    assert not [line for line in lines(worlds.deploy(world, service(2, keep=4)), "container") if "oldest" in line]
+
+
+def test_more_kept_releases_than_are_wanted_are_something_to_do() -> None:
+    world = replace(TWO, hosts=(kept(OLDER, "20261031t000001-cccccc"), TWO.hosts[1]))
+    assert worlds.deploy(world, service(2, keep=2)).is_done(OLD)
+    assert not worlds.deploy(world, service(2, keep=1)).is_done(OLD)
+
+
 def test_a_stopped_candidate_is_evidence_and_nothing_to_do() -> None:
     evidence = host("1", container(), container(role="candidate", release=NEW, status="exited"))
     assert deploy(replace(TWO, hosts=(evidence, TWO.hosts[1])), replicas=2).is_done(OLD)

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from fleet import naming
 from fleet.errors import InvalidInput
 from fleet.plan import Plan
-from fleet.rollback import plan_rollback
+from fleet.rollback import RollbackPlan, kept_releases, plan_rollback
 from fleet.spec import ServiceSpec
 from fleet.state import World
 from tests.unit.fleet.worlds import (
@@ -27,6 +27,9 @@ from tests.unit.fleet.worlds import (
     service,
     worlds,
 )
+
+MOST = 4
+"""How many older releases are kept at most here."""
 
 
 def serving(world: World) -> set[str]:
@@ -57,16 +60,16 @@ class Histories(RuleBasedStateMachine):
         self.world = World(world.hosts, (*world.records, strange), world.firewalls, edge=EDGE)
         self.others = self._others()
 
-    @rule(replicas=st.integers(1, 5))
-    def scale_and_deploy(self, replicas: int) -> None:
-        """A new release, on so many droplets."""
-        self.wanted = service(replicas)
+    @rule(replicas=st.integers(1, 5), keep=st.integers(1, MOST))
+    def scale_and_deploy(self, replicas: int, keep: int) -> None:
+        """A new release, on so many droplets, which keep so many older ones."""
+        self.wanted = service(replicas, keep=keep)
         self._deploy(self.wanted)
 
     @rule(domain=st.sampled_from([DOMAIN, "old.example.com"]))
     def rename(self, domain: str) -> None:
         """A new release under another name."""
-        self._deploy(service(self.wanted.replicas, domain=domain))
+        self._deploy(service(self.wanted.replicas, domain=domain, keep=self.wanted.keep_releases))
 
     @rule(letter=st.sampled_from("123456789"))
     def undeploy(self, letter: str) -> None:
@@ -75,17 +78,37 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def roll_back(self) -> None:
-        """The release before, where every droplet has kept one."""
+        """The release before, where every droplet has kept one; asked a second time, it goes no further."""
         try:
             plan = plan_rollback(self.world, OWNER, SPEC, self.wanted)
         except InvalidInput:
             return
+        changed = {now for now in plan.before.releases.values() if now != plan.release}
+        self._roll_back(plan)
+        if changed and max(changed) > plan.release:
+            with pytest.raises(InvalidInput, match="a newer one"):
+                plan_rollback(self.world, OWNER, SPEC, self.wanted)
+
+    @rule(data=st.data())
+    def roll_back_to(self, data: st.DataObject) -> None:
+        """Any release that is kept: it works where every droplet of the service has it."""
+        kept = kept_releases({host.droplet.name: host.containers for host in self.world.hosts})
+        mine = [one for one in kept if one.container == HELLO and serving(self.world)]
+        wanted = data.draw(st.sampled_from(mine)) if mine else None
+        if wanted and wanted.missing:
+            with pytest.raises(InvalidInput, match="cannot serve everywhere"):
+                plan_rollback(self.world, OWNER, SPEC, self.wanted, wanted.release)
+        elif wanted:
+            self._roll_back(plan_rollback(self.world, OWNER, SPEC, self.wanted, wanted.release))
+
+    def _roll_back(self, plan: RollbackPlan) -> None:
         before = serving(self.world)
         self.world = after_rollback(self.world, plan)
         assert serving(self.world) == before
         again = plan_rollback(self.world, OWNER, SPEC, self.wanted, plan.release)
         assert {host.find(HELLO).release for host in self.world.hosts if host.find(HELLO)} == {plan.release}  # type: ignore[union-attr]  # it is there
         assert not again.records.changes
+        assert all(len(host.older(HELLO)) <= MOST for host in self.world.hosts)
 
     @invariant()
     def nothing_of_others_is_touched(self) -> None:

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from fleet import naming
 from fleet.errors import InvalidInput, TransientError
-from fleet.rollback import RollbackPlan, plan_rollback
+from fleet.rollback import Kept, RollbackPlan, kept_releases, plan_rollback
 from fleet.state import Host, World
 from tests.unit.fleet.worlds import (
     DOMAIN,
@@ -74,8 +75,7 @@ def test_a_change_that_was_cut_off_is_taken_to_the_older_of_both() -> None:
 def test_it_never_goes_forward_by_itself_but_does_when_told() -> None:
     world = on_two((OLD, NEW), (OLD, NEW))
     assert refusal(world) == (
-        f"No droplet has kept a release older than {OLD}, which serves; {NEW}, which they have kept, is newer. "
-        "Name the release to go to it all the same, or deploy."
+        f"The release before {OLD}, which serves, is {NEW}, a newer one. Name the one to go to, of {NEW}, or deploy."
     )
     assert back(world, NEW).release == NEW
 
@@ -95,6 +95,52 @@ def test_a_droplet_that_lacks_the_release_is_named_with_what_it_has() -> None:
         f"{NEW} cannot serve everywhere, so nothing has been changed: "
         f"{A} has {OLD} (current), {OLDER} (previous); {B} has {OLD} (current). "
         "Choose a release that every droplet has, or deploy."
+    )
+
+
+def test_it_goes_to_any_release_that_every_droplet_has_kept() -> None:
+    kept = container(role="kept", release=OLDER)
+    hosts = tuple(host(one, container(release=NEW), container(role="previous"), kept) for one in "12")
+    world = replace(KEPT, hosts=hosts)
+    assert back(world).release == OLD, "the previous one, when nobody says which"
+    plan = back(world, OLDER)
+    assert [one.text for one in plan.operations if one.changes] == [
+        f"go back to {OLDER} on {A}, from {NEW}",
+        f"go back to {OLDER} on {B}, from {NEW}",
+    ]
+    assert plan.before.previous == {A: OLD, B: OLD}
+    lacking = replace(KEPT, hosts=(hosts[0], host("2", container(release=NEW), container(role="previous"))))
+    assert f"{B} has {NEW} (current), {OLD} (previous). Choose" in refusal(lacking, OLDER)
+
+
+def test_once_it_has_gone_back_it_goes_no_further_before_it_is_told_where_to() -> None:
+    older = "20261030t000000-dddddd"
+    seen = container(), container(role="previous", release=NEW), container(role="kept", release=older)
+    assert refusal(World((host("1", *seen),))) == (
+        f"The release before {OLD}, which serves, is {NEW}, a newer one. "
+        f"Name the one to go to, of {older}, {NEW}, or deploy."
+    )
+
+
+def test_where_a_change_that_was_cut_off_has_left_no_previous_release_it_is_the_next_older_one() -> None:
+    kept = [container(role="kept", release=one) for one in (OLDER, "20261030t000000-dddddd", NEW)]
+    assert back(World((host("1", container(), *kept),), (record("1"),))).release == OLDER
+
+
+def test_a_candidate_that_failed_is_nothing_to_go_back_to() -> None:
+    world = World((host("1", container(), container(role="candidate", release=NEW, status="exited")),))
+    assert f"{NEW} cannot serve everywhere" in refusal(world, NEW)
+    assert kept_releases({A: world.hosts[0].containers}) == ()
+
+
+def test_what_can_be_gone_back_to_is_told_with_the_droplets_that_have_it_and_those_that_have_not() -> None:
+    first = [container(release=NEW), container(role="previous"), container(role="kept", release=OLDER)]
+    second = [container(), container(role="previous", release=NEW), container("shop", "previous")]
+    assert kept_releases({A: first, B: second, "demo-prod-000003": [container("redis")]}) == (
+        Kept(HELLO, NEW, "sha256:0", (A, B), ()),
+        Kept(HELLO, OLD, "sha256:0", (A, B), ()),
+        Kept(HELLO, OLDER, "sha256:0", (A,), (B,)),
+        Kept(naming.container(OWNER, SPEC, "shop"), OLD, "sha256:0", (B,), ()),
     )
 
 

@@ -69,6 +69,8 @@ def test_a_good_environment_and_a_good_service_are_taken_as_they_are() -> None:
             {"secrets": dict.fromkeys([f"A{n}" for n in range(101)], "")},
             "101 cannot be the number of secrets.",
         ),
+        (service, {"keep_releases": 0}, "0 cannot be the number of releases to keep. Give 1 to 20."),
+        (service, {"keep_releases": 21}, "21 cannot be the number of releases to keep. Give 1 to 20."),
         (service, {"volumes": (*DATA, Volume("data", "/b"))}, "hello: a volume is given twice among its volumes. Name"),
         (service, {"volumes": (*DATA, Volume("b", "/data"))}, "hello: a path is given twice among its volumes. Name"),
         (service, {"command": ("a", "b\0")}, "Give at most 100 words of at most 4096 characters each."),

@@ -33,6 +33,7 @@ DOMAIN = "hello.example.com"
 SEED = "0123456789ab"
 SPEC = EnvironmentSpec("demo", "prod", "fra1", "s-1vcpu-1gb", "example.com", SNAPSHOT, ("203.0.113.7/32",))
 HELLO = naming.container(OWNER, SPEC, "hello")
+OLDER_ROLES = ("previous", "kept")
 OLDER, OLD, NEW = "20261031t000000-cccccc", "20261101t000000-aaaaaa", "20261102t000000-bbbbbb"
 START = datetime(2026, 11, 1, tzinfo=UTC)
 EDGE = ("198.51.100.0/24",)
@@ -49,10 +50,12 @@ FIREWALL = Firewall(
 )
 
 
-def service(replicas: int = 1, memory_mib: int = 256, name: str = "hello", domain: str = "") -> ServiceSpec:
-    """A service on so many droplets."""
+def service(
+    replicas: int = 1, memory_mib: int = 256, name: str = "hello", domain: str = "", keep: int = 5
+) -> ServiceSpec:
+    """A service on so many droplets, which keep so many older releases."""
     web = Web(8080, (domain or f"{name}.example.com",))
-    return ServiceSpec(name, ImageSource("debian:12"), web, replicas, memory_mib=memory_mib)
+    return ServiceSpec(name, ImageSource("debian:12"), web, replicas, memory_mib=memory_mib, keep_releases=keep)
 
 
 def deploy(
@@ -83,8 +86,8 @@ def droplet(letter: str, image: str = SNAPSHOT, memory_mib: int = 1024, region: 
 def container(
     name: str = "hello", role: Role = "current", release: str = OLD, memory_mib: int = 256, status: str = ""
 ) -> Container:
-    """A container of a service of the environment; the previous one is stopped, and the others run."""
-    full, state = naming.container(OWNER, SPEC, name), status or ("exited" if role == "previous" else "running")
+    """A container of a service of the environment; older ones are stopped, and the others run."""
+    full, state = naming.container(OWNER, SPEC, name), status or ("exited" if role in OLDER_ROLES else "running")
     return Container(full, role, release, "sha256:0", state, 0, (f"{name}.example.com",), memory_mib=memory_mib)
 
 
@@ -157,8 +160,10 @@ def _with(seen: Host, of: ServiceSpec, release: str) -> Host:
     new = Container(full, "current", release, "sha256:1", "running", 0, of.domains, memory_mib=of.memory_mib)
     old = seen.find(full)
     stays = old is not None and old.release == release
-    kept = [replace(old, role="previous", status="exited")] if old and not stays else []
-    kept = [one for one in seen.all_of(full) if one.role == "previous"] if stays else kept
+    kept = list(seen.older(full))
+    if old and not stays:
+        older = [replace(one, role="kept") for one in kept]
+        kept = [replace(old, role="previous", status="exited"), *_newest(older, of.keep_releases - 1)]
     others = tuple(one for one in seen.containers if one.name != full)
     return routed(replace(seen, containers=(*others, new, *kept), inventory=seen.inventory or Inventory()))
 
@@ -168,12 +173,18 @@ def _without(seen: Host, name: str) -> Host:
 
 
 def _back(seen: Host, plan: RollbackPlan) -> Host:
-    current, previous = seen.find(plan.container), seen.find(plan.container, "previous")
-    if current is None or previous is None or current.release == plan.release:
+    current, older = seen.find(plan.container), seen.older(plan.container)
+    if current is None or current.release == plan.release:
         return routed(seen)
-    swapped = (replace(previous, role="current", status="running"), replace(current, role="previous", status="exited"))
+    target = next(one for one in older if one.release == plan.release)
+    kept = [replace(one, role="kept") for one in older if one is not target]
+    swapped = (replace(target, role="current", status="running"), replace(current, role="previous", status="exited"))
     others = tuple(one for one in seen.containers if one.name != plan.container)
-    return routed(replace(seen, containers=(*others, *swapped)))
+    return routed(replace(seen, containers=(*others, *swapped, *kept)))
+
+
+def _newest(found: list[Container], most: int) -> list[Container]:
+    return sorted(found, key=lambda one: one.release, reverse=True)[:most]
 
 
 def _pointed(world: World, plan: RecordPlan, hosts: list[Host]) -> tuple[Record, ...]:
