@@ -332,12 +332,11 @@ def test_a_promotion_keeps_the_page_and_may_bring_one_along(lab: Droplet, client
     client.prepare(NAME, lab.spec(1))
     client.promote(NAME, wire.Promote(release=release(1), maintenance=PAGE))
     assert lab.router.ask(HOST).headers["retry-after"] == "60"
-    changed = lab.deploy(2)
+    lab.deploy(2)
     assert {one.role: one.maintenance for one in client.containers().containers} == {"current": True, "previous": False}
     client.rollback(NAME, wire.Rollback(release=release(1), maintenance=wire.Maintenance(retry_after_seconds=5)))
     assert lab.router.ask(HOST).headers["retry-after"] == "5"
     client.end_maintenance(NAME)
-    assert changed.release not in lab.router.get(HOST)[1]
     assert lab.router.get(HOST) == (200, f"{NAME} {release(1)}")
 
 
