@@ -6,6 +6,7 @@ A droplet becomes active, and an action complete, when it is next read: waits en
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
@@ -33,6 +34,8 @@ class Faults:
     after: dict[str, deque[DeployerError]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     """The names of all calls so far."""
+    watch: Callable[[str], None] = lambda _: None
+    """Is told of each call before it does anything, and may raise."""
 
     def fail(self, call: str, *errors: DeployerError, lost_reply: bool = False) -> None:
         """Makes the next calls of this name (`droplets.ensure`) fail with these errors, one each."""
@@ -41,6 +44,7 @@ class Faults:
     def enter(self, call: str) -> None:
         """Notes a call, and raises what it shall raise before it does anything."""
         self.calls.append(call)
+        self.watch(call)
         self._raise(self.before, call)
 
     def leave(self, call: str) -> None:
