@@ -28,7 +28,7 @@ from tests.unit.fleet.worlds import (
     worlds,
 )
 
-MOST = 4
+MOST = 5
 """How many older releases are kept at most here."""
 
 
