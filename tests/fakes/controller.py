@@ -34,7 +34,7 @@ class FakeControllerDocker:
                 f"The Docker of the machine that runs the worker has no image {reference}.",
                 hint="See `docker images` there, or take the image from a registry.",
             ) from None
-        return Image(found.id, found.layers, found.size)
+        return Image(found.id, found.layers, found.size, self.engine.layer_sizes(found.id))
 
     def build(self, context: IO[bytes], dockerfile: str, tag: str) -> Iterator[str | Image]:
         """Lines, then the image."""
@@ -42,7 +42,7 @@ class FakeControllerDocker:
             if event.error:
                 raise PermanentError(event.error)
             if event.image:
-                yield Image(event.image.id, event.image.layers, event.image.size)
+                yield self.find(event.image.id)
             else:
                 yield event.line or ""
 

@@ -40,6 +40,7 @@ def test_fewer_replicas_take_the_newest_droplets_out_and_leave_them_empty(fleet:
     assert len(fleet.droplets.all) == 3, "the droplets stay"
     left = [machine for machine in fleet.machines if machine is not stays]
     assert [machine.router.table.routes for machine in left] == [(), ()]
+    assert [len(machine.engine.stock.images) for machine in left] == [0, 0]
     assert latest(REPORT).count("| drained away |") == 2
 
 

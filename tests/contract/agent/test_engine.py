@@ -138,6 +138,23 @@ def test_a_rename_changes_the_role_and_nothing_else_while_it_runs(lab: Lab) -> N
     assert (one(lab.engine).role, one(lab.engine).full_name) == ("kept", f"{NAME}.kept-{release(1)}")
 
 
+def test_a_kept_container_starts_again_with_its_secrets_and_they_go_with_it(lab: Lab) -> None:
+    made = lab.engine.create(NAME, spec(1, lab.image.id, secrets={"KEY": "s3cret"}))
+    lab.engine.start(made.full_name)
+    lab.engine.stop(made.full_name, 0)
+    lab.engine.rename(made, "kept")
+    other = lab.engine.create(NAME, spec(2, lab.image.id))
+    lab.engine.rename(other, "kept")
+    lab.engine.start(f"{NAME}.kept-{release(1)}")
+    until(lambda: health.probe(lab.engine.instances(NAME)[0])[0], "it listens again")
+    if lab.secrets:
+        assert (lab.secrets / NAME / release(1) / "KEY").read_text() == "s3cret"
+    lab.engine.remove(f"{NAME}.kept-{release(1)}")
+    assert [one.release for one in lab.engine.instances(NAME)] == [release(2)]
+    if lab.secrets:
+        assert not (lab.secrets / NAME).exists()
+
+
 def test_a_role_that_is_taken_is_not_given_twice(lab: Lab) -> None:
     first = lab.engine.create(NAME, spec(1, lab.image.id))
     lab.engine.rename(first, "current")

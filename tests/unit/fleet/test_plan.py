@@ -415,6 +415,13 @@ def test_what_moved_is_told_as_it_was_and_as_it_is() -> None:
     ]
 
 
+def test_each_release_that_is_kept_is_a_fact_of_its_own() -> None:
+    more = replace(TWO, hosts=(kept(OLDER, "20261031t000002-cccccc", "20261031t000001-cccccc"), TWO.hosts[1]))
+    fewer = replace(TWO, hosts=(kept(OLDER, "20261031t000001-cccccc"), TWO.hosts[1]))
+    (gone,) = facts.moved(facts.facts_of(more), facts.facts_of(fewer))
+    assert gone.what == f"kept 20261031t000002-cccccc container {HELLO} on demo-prod-000001"
+
+
 def test_a_restart_or_another_order_is_no_move() -> None:
     later = replace(container(), restarts=3, verdict="degraded")
     now = replace(TWO, hosts=(TWO.hosts[1], host("1", later)), records=TWO.records[::-1])

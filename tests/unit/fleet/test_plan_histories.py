@@ -49,7 +49,7 @@ class Histories(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = World((), edge=EDGE)
-        self.wanted = service()
+        self.wanted = service(keep=MOST)
         self.count = 0
         self.others: list[object] = []
 

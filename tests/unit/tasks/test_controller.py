@@ -50,6 +50,8 @@ def test_a_build_gives_its_lines_and_then_its_image(store: Store) -> None:
     assert [line for line in lines if line.startswith("Step")][1] == "Step 2/4 : COPY one /one"
     assert image == store.find(TAG) == store.find(image.id)
     assert len(image.layers) == 2
+    assert len(image.sizes) == 2
+    assert 0 < image.weight(1) <= image.weight(2)
 
 
 def test_a_build_that_fails_says_why_in_the_builders_words(store: Store) -> None:
