@@ -15,7 +15,7 @@ from fleet.naming import Tombstone
 from fleet.spec import EnvironmentSpec
 from fleet.state import Droplet, Firewall, Host, Record, World
 
-__all__ = ["Departure", "Item", "Pending", "Scope", "UndeployPlan", "plan_finish", "plan_undeploy"]
+__all__ = ["Departure", "Item", "Pending", "Scope", "UndeployPlan", "check_droplet", "plan_finish", "plan_undeploy"]
 
 YOUNG = timedelta(minutes=10)
 """An empty droplet younger than this may be one that a deploy is just making."""
@@ -25,11 +25,11 @@ def plan_undeploy(world: World, scope: Scope) -> UndeployPlan:
     """What has to go. A droplet that does not answer keeps nothing from going elsewhere, and is pending.
 
     Raises:
-        InvalidInput: the environment has no droplet of that name.
+        InvalidInput: the droplet that is named was not made here.
         PermanentError: something that is not ours is in the way; nothing has been changed.
     """
     records = tuple(one for one in world.records if scope.takes_record(one))
-    hosts = _meant(world, scope, records)
+    hosts = _meant(world, scope)
     seen = [host for host in hosts if not host.error]
     departures = tuple(one for host in seen for one in _departures(host, scope))
     volumes = tuple((host.droplet, name) for host in seen for name in _volumes(host) if scope.volume(name))
@@ -48,6 +48,22 @@ def plan_undeploy(world: World, scope: Scope) -> UndeployPlan:
         settled=tuple(one for host in seen if host.droplet not in destroyed for one in _settled(host, scope)),
         spared=(*_strangers(world, scope), *(f"droplet {one.name}: {reason}" for one, reason in why.items() if reason)),
     )
+
+
+def check_droplet(plan: UndeployPlan, world: World, scope: Scope) -> None:
+    """Whether the droplet that is named is there, or has left something behind that still goes.
+
+    For the plan that a run begins with: afterwards the droplet may be gone because that was asked for.
+
+    Raises:
+        InvalidInput: the environment has no droplet of that name.
+    """
+    known = sorted(host.droplet.name for host in world.hosts)
+    if scope.droplet and scope.droplet not in known and not plan.lines():
+        raise InvalidInput(
+            f"{naming.environment(scope.environment)} has no droplet {scope.droplet!r}.",
+            hint=f"Its droplets: {', '.join(known) or 'none'}. Choose one of them.",
+        )
 
 
 def plan_finish(world: World, owner: str, spec: EnvironmentSpec) -> UndeployPlan:
@@ -106,19 +122,13 @@ def _settled(host: Host, scope: Scope, newer: Collection[Departure] = ()) -> lis
     ]
 
 
-def _meant(world: World, scope: Scope, records: Sequence[Record]) -> list[Host]:
-    """Our droplets that are meant; one that is gone may still have records."""
+def _meant(world: World, scope: Scope) -> list[Host]:
+    """Our droplets that are meant."""
     hosts = [host for host in world.hosts if scope.droplet in (None, host.droplet.name)]
     ours = [host for host in hosts if naming.is_our_droplet(host.droplet.tags)]
     if scope.droplet and hosts and not ours:
         raise InvalidInput(
             f"The droplet {scope.droplet} was not made here, and is left alone.", hint="Choose one that was."
-        )
-    if scope.droplet and not hosts and not records:
-        known = ", ".join(sorted(host.droplet.name for host in world.hosts)) or "none"
-        raise InvalidInput(
-            f"{naming.environment(scope.environment)} has no droplet {scope.droplet!r}.",
-            hint=f"Its droplets: {known}. Choose one of them.",
         )
     return ours
 

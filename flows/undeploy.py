@@ -46,7 +46,7 @@ def undeploy(
     scope = removal.check(service, environment, droplet, destroy_empty, remove_volumes or [])
     names = removal.domains(service)
     world = leftovers.observe(scope, where, names)
-    with removal.locked(removal.decide(scope, world), scope, world, where, when_locked) as held:
+    with removal.locked(removal.decide(scope, world, first=True), scope, world, where, when_locked) as held:
         plan = removal.decide(scope, leftovers.observe(scope, where, names))
         removal.hide(plan, where)
         tombstones.place_all(plan, where)

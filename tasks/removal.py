@@ -80,9 +80,12 @@ def domains(service: Service | None) -> tuple[str, ...]:
 
 
 @step("plan the removal of {scope.title}", retries=0)
-def decide(scope: Scope, world: World) -> UndeployPlan:
-    """What has to go, also as lines in the log."""
-    return _told(removal.plan_undeploy(world, scope))
+def decide(scope: Scope, world: World, first: bool = False) -> UndeployPlan:
+    """What has to go, also as lines in the log; the `first` plan of a run needs the droplet that was named."""
+    plan = removal.plan_undeploy(world, scope)
+    if first:
+        removal.check_droplet(plan, world, scope)
+    return _told(plan)
 
 
 @step("plan what is still to go", retries=0)

@@ -106,6 +106,15 @@ def test_an_empty_droplet_is_destroyed_when_asked_and_with_the_last_one_firewall
     assert fleet.changes == before
 
 
+def test_one_droplet_of_two_is_destroyed_when_asked_and_its_absence_is_the_proof(fleet: Fleet) -> None:
+    gone, stays = deployed(fleet)
+    undeploy(fleet.service(), droplet=gone.name, destroy_empty=True)
+    assert [one.name for one in fleet.droplets.all.values()] == [stays.name]
+    assert fleet.records == [(DOMAIN, stays.address)]
+    assert "**✅ nothing is left**" in latest(REPORT)
+    assert list(fleet.cloud.firewalls.all) == ["deployer-demo.prod"]
+
+
 def test_a_droplet_with_another_service_is_not_empty_and_the_environment_stays(fleet: Fleet) -> None:
     deploy(fleet.service(replicas=1))
     deploy(shop(fleet))

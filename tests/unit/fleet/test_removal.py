@@ -11,7 +11,7 @@ from fleet import naming
 from fleet.errors import InvalidInput, PermanentError
 from fleet.naming import Tombstone
 from fleet.proof import left_behind, prove
-from fleet.removal import Pending, plan_finish, plan_undeploy
+from fleet.removal import Pending, check_droplet, plan_finish, plan_undeploy
 from fleet.state import Host, Inventory, Record
 from tests.unit.fleet.leaving import (
     FIREWALL,
@@ -95,8 +95,9 @@ def test_where_nothing_is_there_are_no_lines() -> None:
 
 
 def test_a_droplet_that_is_not_there_is_refused_with_those_that_are() -> None:
+    absent = scope(droplet="demo-prod-00000x")
     with pytest.raises(InvalidInput) as caught:
-        plan_undeploy(TWO, scope(droplet="demo-prod-00000x"))
+        check_droplet(plan_undeploy(TWO, absent), TWO, absent)
     assert str(caught.value) == (
         "demo-prod has no droplet 'demo-prod-00000x'. "
         "Its droplets: demo-prod-000001, demo-prod-000002. Choose one of them."
@@ -104,10 +105,17 @@ def test_a_droplet_that_is_not_there_is_refused_with_those_that_are() -> None:
 
 
 def test_a_destroyed_droplet_still_has_its_record_removed() -> None:
-    seen = world(host(1, "hello"), records=(record(2),))
-    assert plan_undeploy(seen, scope(droplet="demo-prod-000002")).lines() == [
-        "remove A record hello.example.com to 192.0.2.2"
-    ]
+    seen, destroyed = world(host(1, "hello"), records=(record(2),)), scope(droplet="demo-prod-000002")
+    plan = plan_undeploy(seen, destroyed)
+    assert plan.lines() == ["remove A record hello.example.com to 192.0.2.2"]
+    check_droplet(plan, seen, destroyed)
+
+
+def test_a_destroyed_droplet_still_has_its_firewall_and_tags_removed_when_it_was_the_last() -> None:
+    seen, destroyed = world(), scope(destroy_empty=True, droplet="demo-prod-000001")
+    plan = plan_undeploy(seen, destroyed)
+    assert (plan.firewall, plan.tags) == (FIREWALL, (naming.TAG, TAG))
+    check_droplet(plan, seen, destroyed)
 
 
 def test_a_silent_droplet_loses_its_record_and_is_pending() -> None:
