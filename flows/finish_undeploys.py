@@ -34,7 +34,7 @@ def finish(environment: Environment) -> None:
     world = leftovers.observe_pending(environment)
     if not world.tags:
         return
-    owner = environment.digitalocean.client().account.read_owner()
+    owner = leftovers.read_owner(environment)
     with removal.locked(removal.decide_finish(owner, environment, world), None, world, environment, "fail") as held:
         plan = removal.decide_finish(owner, environment, leftovers.observe_pending(environment))
         failed = removal.clear_all(plan, held, environment)

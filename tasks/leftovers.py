@@ -63,6 +63,12 @@ def observe_pending(environment: Environment) -> World:
     return World(hosts=hosts, firewalls=(firewall,) if firewall else (), tags=tags)
 
 
+@step("whose account {environment.project}-{environment.name} is in")
+def read_owner(environment: Environment) -> str:
+    """What stands for the account in the names of all that is ours."""
+    return environment.digitalocean.client().account.read_owner()
+
+
 def look(
     found: Iterable[Droplet], meant: Sequence[Droplet], cloud: Cloud, environment: Environment
 ) -> tuple[Host, ...]:

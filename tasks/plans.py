@@ -63,6 +63,7 @@ def check(service: Service, snapshot: Snapshot | None = None) -> Order:
     return Order(owner, environment, spec)
 
 
+@step("{service.name}: read what was filled in")
 def order(service: Service) -> Order:
     """What a run that makes nothing new needs to know; also works when the service could not be built any more."""
     owner = service.environment.digitalocean.client().account.read_owner()

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from fleet.errors import PermanentError
+from fleet.errors import PermanentError, TransientError
 from flows.deploy import deploy
 from flows.finish_undeploys import finish_undeploys
 from flows.undeploy import undeploy
@@ -54,6 +54,15 @@ def test_without_a_tombstone_no_agent_is_asked_and_nothing_is_changed(fleet: Fle
     finish_undeploys(fleet.environment())
     assert fleet.changes == before
     assert machine.engine.crashes.calls == looks
+
+
+def test_a_cloud_that_fails_once_puts_nothing_off(fleet: Fleet) -> None:
+    gone, _ = deployed(fleet)
+    with away(fleet, gone):
+        undeploy(fleet.service())
+    fleet.cloud.faults.fail("account.read_owner", TransientError("DigitalOcean answers 502."))
+    finish_undeploys(fleet.environment())
+    assert (gone.releases, stones(fleet, gone)) == ({}, [])
 
 
 def test_finishing_twice_changes_nothing_more(fleet: Fleet) -> None:

@@ -36,6 +36,13 @@ def test_a_rollback_makes_the_release_before_serve_everywhere_without_a_build(fl
     assert f"go back to {old} on {fleet.machines[0].name}, from {new}" in report
 
 
+def test_a_cloud_that_fails_once_fails_no_rollback(fleet: Fleet) -> None:
+    old, _ = deploy_twice(fleet, replicas=1)
+    fleet.cloud.faults.fail("account.read_owner", TransientError("DigitalOcean answers 502."))
+    rollback(fleet.service(replicas=1))
+    assert fleet.serving == {old}
+
+
 def test_a_second_rollback_is_refused_and_one_to_what_serves_changes_nothing(fleet: Fleet) -> None:
     old, new = deploy_twice(fleet, replicas=1)
     rollback(fleet.service(replicas=1))
