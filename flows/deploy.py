@@ -94,7 +94,7 @@ def carry_out(order: Order, plan: Plan, lock: Lock, pace: Pace, environment: Env
         report.shipments = images.ship_all(hosts[0], hosts[1:], image, environment)
         report.step("image on every droplet")
         lock = locks.extend(lock, hosts, order.environment, environment)
-        with all_or_none(order, lock, hosts, plan.before, release, environment):
+        with all_or_none(order, lock, [*hosts, *plan.drain], plan.before, release, environment):
             report.states = containers.prepare_all(order, lock, hosts, image, release, environment)
             report.step("every candidate healthy")
             report.states = rollouts.promote(lock, hosts, plan, release, pace, environment)
@@ -102,7 +102,9 @@ def carry_out(order: Order, plan: Plan, lock: Lock, pace: Pace, environment: Env
             report.step("promoted everywhere")
             lock.confirm()  # no agent guards DNS
             dns.point_all(order, hosts, plan.records, environment)
-            report.served(reports.verify(order.service, environment))
+            statuses = reports.verify(order.service, environment)
+            rollouts.hide_left(lock, plan, environment)
+            report.served(statuses)
         rollouts.leave(lock, plan, environment)
         containers.retire_all(lock, hosts, environment)
         report.step("previous release retired")

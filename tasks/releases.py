@@ -74,7 +74,7 @@ def take_back(
         for host in changed
         if host.name in failures
     }
-    _show(order, lock, [host for host in changed if host.name not in left], before, environment, left)
+    _show(order, lock, [host for host in hosts if host.name not in left], before, environment, left)
     for where, state in left.items():
         get_run_logger().error("%s could not be taken back: %s", where, state)
     return left

@@ -110,10 +110,14 @@ def watch(droplet: Droplet, name: str, release: str, seconds: int, environment: 
         )
 
 
-def leave(lock: Lock, plan: Plan, environment: Environment) -> None:
-    """The service off the droplets that it leaves: records, the edge's memory, routes, drain, containers."""
-    lock.confirm()  # no agent guards DNS
+def hide_left(lock: Lock, plan: Plan, environment: Environment) -> None:
+    """No visitor comes to the droplets that the service leaves any more: their release is not the new one."""
     _hide(lock, plan.records.left, environment)
+
+
+def leave(lock: Lock, plan: Plan, environment: Environment) -> None:
+    """The service off the droplets that it leaves, and that no record leads to: routes, drain, containers."""
+    lock.confirm()  # no agent guards droplets
     futures = [containers.remove.submit(host, lock, environment) for host in plan.drain]
     gather(f"Draining {lock.name} away", containers.names(plan.drain), futures)
     lock.leave(plan.destroy)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from fleet.errors import HostsFailed, InvalidInput
+from fleet.errors import HostsFailed, InvalidInput, PermanentError
 from fleet.state import Droplet
 from flows.deploy import deploy
 from flows.undeploy import undeploy
@@ -21,6 +21,12 @@ REPORT = "deploy-demo-prod-hello"
 def has_it(fleet: Fleet) -> list[Machine]:
     """The machines that the service is on."""
     return [machine for machine in fleet.machines if machine.releases]
+
+
+def failing(call: str, fleet: Fleet, errors: list[PermanentError]) -> None:
+    """Removing a record fails once, when another one has been removed."""
+    if call == "dns.remove" and len(fleet.dns.all) == 3 and errors:
+        raise errors.pop()
 
 
 def test_fewer_replicas_take_the_newest_droplets_out_and_leave_them_empty(fleet: Fleet) -> None:
@@ -76,6 +82,29 @@ def test_an_undeploy_of_one_droplet_lowers_the_number_until_the_next_deploy(flee
     deploy(fleet.service(replicas=2))
     assert fleet.records == fleet.everywhere
     assert len(fleet.droplets.requests) == 2
+
+
+def test_when_visitors_cannot_be_kept_from_a_droplet_that_is_left_no_droplet_gets_the_new_release(fleet: Fleet) -> None:
+    deploy(fleet.service(replicas=2))
+    fleet.write("two")
+    before, records = fleet.serving, fleet.records
+    fleet.dns.faults.fail("dns.remove", PermanentError("the zone is locked"))
+    with pytest.raises(HostsFailed, match="the zone is locked"):
+        deploy(fleet.service(replicas=1))
+    assert fleet.serving == before
+    assert fleet.records == records
+    assert "❌ failed: every droplet serves what it served before" in latest(REPORT)
+
+
+def test_records_that_were_removed_already_come_back_when_another_cannot_be(fleet: Fleet) -> None:
+    two = {"port": 8080, "domains": [DOMAIN, f"www.{DOMAIN}"]}
+    deploy(fleet.service(replicas=2, runs=two))
+    records = fleet.records
+    failure = [PermanentError("the zone is locked")]
+    fleet.dns.faults.watch = lambda call: failing(call, fleet, failure)
+    with pytest.raises(HostsFailed, match="the zone is locked"):
+        deploy(fleet.service(replicas=1, runs=two))
+    assert fleet.records == records
 
 
 def test_a_droplet_that_cannot_be_left_fails_the_run_but_takes_nothing_back(fleet: Fleet) -> None:
