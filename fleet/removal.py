@@ -13,7 +13,7 @@ from fleet.departures import Departure, Item, Pending, Scope, UndeployPlan
 from fleet.errors import InvalidInput, PermanentError
 from fleet.naming import Tombstone
 from fleet.spec import EnvironmentSpec
-from fleet.state import Droplet, Firewall, Host, Record, World
+from fleet.state import Droplet, Firewall, Host, World
 
 __all__ = ["Departure", "Item", "Pending", "Scope", "UndeployPlan", "check_droplet", "plan_finish", "plan_undeploy"]
 
