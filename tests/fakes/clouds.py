@@ -6,6 +6,7 @@ A droplet becomes active, and an action complete, when it is next read: waits en
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
@@ -33,6 +34,8 @@ class Faults:
     after: dict[str, deque[DeployerError]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     """The names of all calls so far."""
+    watch: Callable[[str], None] = lambda _: None
+    """Is told of each call before it does anything, and may raise."""
 
     def fail(self, call: str, *errors: DeployerError, lost_reply: bool = False) -> None:
         """Makes the next calls of this name (`droplets.ensure`) fail with these errors, one each."""
@@ -41,6 +44,7 @@ class Faults:
     def enter(self, call: str) -> None:
         """Notes a call, and raises what it shall raise before it does anything."""
         self.calls.append(call)
+        self.watch(call)
         self._raise(self.before, call)
 
     def leave(self, call: str) -> None:
@@ -92,6 +96,8 @@ class FakeDroplets:
         self.gone: list[Droplet] = []
         self.requests: list[DropletRequest] = []
         self._actions: dict[int, Action] = {}
+        self.clock: Callable[[], datetime] = lambda: START
+        """Tells when a droplet is made."""
 
     def read_tagged(self, tag: str) -> list[Droplet]:
         """Droplets with the tag."""
@@ -101,6 +107,9 @@ class FakeDroplets:
     def read(self, droplet_id: int) -> Droplet | None:
         """One droplet, which becomes active by being read."""
         self._faults.enter("droplets.read")
+        return self._booted(droplet_id)
+
+    def _booted(self, droplet_id: int) -> Droplet | None:
         found = self.all.get(droplet_id)
         if found and found.status == "new":
             number = found.id - 100
@@ -165,7 +174,7 @@ class FakeDroplets:
             tags=request.tags | {tag},
             public_address=None,
             private_address=None,
-            created_at=START,
+            created_at=self.clock(),
             memory_mib=size.memory_mib,
         )
         self.all[made.id] = made

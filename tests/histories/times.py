@@ -1,0 +1,47 @@
+"""Time that goes by only when somebody waits: the same for the controller, for every agent and for the clouds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from agent.server.leases import Moment
+from tasks.locks import EVERY
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+class Time:
+    """Stands in for the module `time`, for the class `datetime`, and for the agents' clock.
+
+    Where many seconds go by at once, the locks that a run holds are renewed on the way, as its thread would do it.
+    """
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self.renewals: list[Callable[[], object]] = []
+
+    def begin(self) -> None:
+        """The same for every fleet."""
+        self._seconds = 0.0
+
+    def monotonic(self) -> float:
+        """Seconds since some time before."""
+        return self._seconds
+
+    def now(self, _zone: tzinfo = UTC) -> datetime:
+        """What the clock on the wall says."""
+        return NOON + timedelta(seconds=self._seconds)
+
+    def moment(self) -> Moment:
+        """Now, for an agent."""
+        return Moment("boot-1", self._seconds, self.now())
+
+    def sleep(self, seconds: float) -> None:
+        """Time goes by."""
+        most = EVERY.total_seconds()
+        while seconds > most and self.renewals:
+            self._seconds, seconds = self._seconds + most, seconds - most
+            for renew in list(self.renewals):
+                renew()
+        self._seconds += seconds
