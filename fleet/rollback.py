@@ -73,7 +73,6 @@ def plan_rollback(
     pointers = [Pointer(d, one.name, one.public_address) for one in droplets for d in found[one.name].hosts]
     ours = records.ours(world, owner, spec, service.name)
     dns = records.plan_records(ours, pointers, droplets, (), naming.comment_mark(owner, spec, service.name))
-    dns = RecordPlan(dns.keep, dns.add, dns.drop)  # what is out of use anyway is a deploy's business
     current = {host.droplet.name: seen.release for host in hosts if (seen := host.find(name))}
     return RollbackPlan(
         container=name,
