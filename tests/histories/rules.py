@@ -66,8 +66,10 @@ class Before:
 
 
 def before(lane: Lane, service: str) -> Before:
-    """What there is of a service now."""
-    return Before(current(lane.fleet, service), frozenset(leads(lane.fleet, service)))
+    """What there is of a service now; a record to a droplet that is gone may go, and need not come back."""
+    there = {one.machine.address for one in places(lane.fleet)}
+    led = frozenset((name, address) for name, address in leads(lane.fleet, service) if address in there)
+    return Before(current(lane.fleet, service), led)
 
 
 def twice(lane: Lane) -> list[str]:
