@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -100,7 +101,7 @@ class Life:
         self._look()
         self.watch.keeping = frozenset()
         assert not self.watch.broken, list(self.watch.broken)
-        assert rules.theirs(self.lane) == others
+        assert rules.theirs(self.lane) == others, "what others have made was changed"
         assert rules.twice(self.lane) == []
         return ended
 
@@ -112,7 +113,7 @@ class Life:
         """The same run once more, which finds that there is nothing to do."""
         changes = self.changes
         ended = self.run(call, keeping)
-        assert self.changes == changes
+        assert self.changes == changes, f"done once more: {Counter(self.changes) - Counter(changes)}"
         assert ended == "done" or not self.clear, self.failure
 
     def _look(self) -> None:

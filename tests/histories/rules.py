@@ -116,7 +116,7 @@ def check_failed(lane: Lane, service: str, was: Before, report: str) -> None:
         seen = {one.containers(service)["current"].release for one in places(lane.fleet) if one.machine.address in led}
         assert len(seen) == 1, f"mixed: {now}"
     else:
-        assert now == was
+        assert now == was, f"{was} became {now}"
         assert not report or BACK in report, report
 
 
