@@ -60,7 +60,8 @@ class Deploy:
             _check_reason(life, self.trouble, self.when_locked)
             rules.check_failed(life.lane, name, was, life.report(f"deploy-demo-prod-{name}"))
         if ended == "done":
-            rules.check_serves(life.lane, name, self.wanted.names, self.wanted.replicas)
+            wanted = None if isinstance(self.trouble, Overtaken) else self.wanted.replicas
+            rules.check_serves(life.lane, name, self.wanted.names, wanted)
         if ended == "done" and self.again:
             life.unchanged(call, keeping)
 

@@ -14,16 +14,16 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 class Time:
     """Stands in for the module `time`, for the class `datetime`, and for the agents' clock.
 
-    Where many seconds go by at once, the locks that a run holds are renewed on the way, as its thread would do it.
+    While it does, the locks that a run holds are renewed, as its thread would do it.
     """
 
     def __init__(self) -> None:
-        self._seconds = 0.0
+        self._seconds = self._renewed = 0.0
         self.renewals: list[Callable[[], object]] = []
 
     def begin(self) -> None:
         """The same for every fleet."""
-        self._seconds = 0.0
+        self._seconds = self._renewed = 0.0
 
     def monotonic(self) -> float:
         """Seconds since some time before."""
@@ -39,9 +39,9 @@ class Time:
 
     def sleep(self, seconds: float) -> None:
         """Time goes by."""
-        most = EVERY.total_seconds()
-        while seconds > most and self.renewals:
-            self._seconds, seconds = self._seconds + most, seconds - most
+        end = self._seconds + seconds
+        while (due := self._renewed + EVERY.total_seconds()) <= end:
+            self._seconds = self._renewed = due
             for renew in list(self.renewals):
                 renew()
-        self._seconds += seconds
+        self._seconds = end
