@@ -18,6 +18,7 @@ from flows.finish_undeploys import finish_undeploys
 from flows.rollback import rollback
 from flows.undeploy import undeploy
 from tests.flows.fleet_of_fakes import Fleet
+from tests.flows.machines import Machine
 from tests.flows.undeploying import awake, shop
 from tests.histories.lane import open_lane
 
@@ -104,21 +105,19 @@ def a_droplet_that_is_silent_for_a_while(lane: Lane) -> None:
 
 
 def state(fleet: Fleet) -> list[object]:
-    """What there is in the end."""
+    """What there is in the end, and what was done to it on the way, each droplet by itself."""
     held = fleet.droplets.all.values()
-    places = [
-        (one.name, one.address, one.starts, sorted(one.engine.stock.images), one.router.table, one.changes)
-        for one in fleet.machines
-    ]
-    containers = [
-        (one.name, seen.full_name, seen.release, seen.status, seen.image)
-        for one in fleet.machines
-        for seen in one.engine._found.values()
-    ]
     clouds = [sorted((one.name, one.status, sorted(one.tags)) for one in held), fleet.cloud.tags.all]
     calls = [sorted(one.faults.calls) for one in (fleet.cloud, fleet.dns)]  # some happen at once: in any order
     walls = [sorted(fleet.cloud.firewalls.all), sorted((one.name, one.comment) for one in fleet.dns.all.values())]
-    return [places, containers, clouds, walls, fleet.changes, calls]
+    return [*(fact for one in fleet.machines for fact in inside(one)), *clouds, *walls, fleet.changes, *calls]
+
+
+def inside(one: Machine) -> list[object]:
+    """What there is on a droplet."""
+    containers = [(seen.full_name, seen.release, seen.status, seen.image) for seen in one.engine._found.values()]
+    images = (one.name, sorted(one.engine.stock.images))
+    return [(one.name, one.address, one.starts), images, one.router.table, (one.name, one.changes), containers]
 
 
 def told(lane: Lane) -> list[str]:

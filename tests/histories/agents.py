@@ -27,6 +27,7 @@ from agent.server.work import Work
 from fleet.state import DropletRequest
 from tests.fakes.router import Killed
 from tests.flows.machines import Machine
+from tests.histories.times import Time
 
 ASKING = {"/images/missing", "/images/save"}
 """Calls that change nothing although they send something."""
@@ -35,7 +36,8 @@ ASKING = {"/images/missing", "/images/save"}
 class Agents:
     """All agents, and the way to them; `watch` is told of each call that may change something, before it does."""
 
-    def __init__(self) -> None:
+    def __init__(self, time: Time) -> None:
+        self.time = time
         self.machines: dict[str, QuietMachine] = {}
         self.watch: Callable[[str], None] = lambda _: None
         self.loop = asyncio.new_event_loop()
@@ -89,6 +91,7 @@ class QuietMachine(Machine):
         process = self._process = self._process or self._start()
         if secret != process.context.settings.secret:
             raise httpx.ConnectError("certificate verify failed") from ssl.SSLCertVerificationError()
+        self._agents.time.asking = True
         try:
             process.mend()
             return self._agents.loop.run_until_complete(process.answer(self._agents.aim(process.context), request))
@@ -98,6 +101,7 @@ class QuietMachine(Machine):
             self.router.crashes.disarm()
             raise httpx.RemoteProtocolError("Server disconnected without sending a response.") from death
         finally:
+            self._agents.time.asking = False
             if process.over:
                 self._process = None
 

@@ -66,7 +66,7 @@ class Lane:
 
     def __init__(self) -> None:
         self.time = Time()
-        self.runs, self.agents = Runs(self.time), Agents()
+        self.runs, self.agents = Runs(self.time), Agents(self.time)
         self.fleet: Fleet
         self.listeners: list[Callable[[str], None]] = []
         """Are told of each call of a cloud, and of each change by an agent, before it happens; they may raise."""

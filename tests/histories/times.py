@@ -20,6 +20,8 @@ class Time:
     def __init__(self) -> None:
         self._seconds = self._renewed = 0.0
         self.renewals: list[Callable[[], object]] = []
+        self.asking = False
+        """Whether it is an agent that waits: what is due meanwhile happens once it has answered."""
 
     def begin(self) -> None:
         """The same for every fleet."""
@@ -40,7 +42,7 @@ class Time:
     def sleep(self, seconds: float) -> None:
         """Time goes by."""
         end = self._seconds + seconds
-        while (due := self._renewed + EVERY.total_seconds()) <= end:
+        while not self.asking and (due := self._renewed + EVERY.total_seconds()) <= end:
             self._seconds = self._renewed = due
             for renew in list(self.renewals):
                 renew()
