@@ -23,6 +23,7 @@ from tests.flows.undeploying import awake, shop
 from tests.histories.lane import open_lane
 
 RELEASE = re.compile(r"\d{8}t\d{6}(?=-[0-9a-f]{6})")
+ADDRESS = re.compile(r"127\.8\d\.\d+\.\d+")
 STAMP = re.compile(r"\d{8}t\d{6}")
 
 
@@ -121,14 +122,13 @@ def inside(one: Machine) -> list[object]:
 
 
 def told(lane: Lane) -> list[str]:
-    """All of it in words that do not depend on the time or on the part of the network that the fleet has."""
+    """All of it in words that do not depend on the time, nor on which of two droplets was made first."""
     text = [*lane.ends, *map(repr, state(lane.fleet))]
     stamps = sorted({found for line in text for found in RELEASE.findall(line)})
     numbered = {stamp: f"release {number}" for number, stamp in enumerate(stamps, 1)}
-    plain = [
-        RELEASE.sub(lambda found: numbered[found[0]], line).replace(lane.fleet.network.prefix, "N") for line in text
-    ]
-    return [re.sub(r"127\.88\.\d+", "C", STAMP.sub("then", line)) for line in plain]
+    plain = [STAMP.sub("then", RELEASE.sub(lambda found: numbered[found[0]], line)) for line in text]
+    addresses = {one.address: f"at {one.name}" for one in lane.fleet.machines}
+    return [ADDRESS.sub(lambda found: addresses.get(found[0], "inside"), line) for line in plain]
 
 
 @pytest.mark.parametrize(
