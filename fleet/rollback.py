@@ -75,7 +75,6 @@ def plan_rollback(
     pointers = [Pointer(d, one.name, one.public_address) for one in droplets for d in found[one.name].hosts]
     ours = records.ours(world, owner, spec, service.name)
     dns = records.plan_records(ours, pointers, droplets, (), naming.comment_mark(owner, spec, service.name))
-    dns = RecordPlan(dns.keep, dns.add, dns.drop)  # what is out of use anyway is a deploy's business
     current = plan.releases(hosts, name)
     page = world.page_of(name)
     shown = operations.page(page, set(current) <= world.showing(name, page))

@@ -16,6 +16,7 @@ from tasks import (
     containers,
     dns,
     droplets,
+    encounters,
     firewalls,
     images,
     kept,
@@ -94,7 +95,7 @@ def carry_out(order: Order, plan: Plan, lock: Lock, pace: Pace, environment: Env
             return
         report.shipments = images.ship_all(hosts[0], hosts[1:], image, environment)
         report.step("image on every droplet")
-        lock = locks.extend(lock, hosts, order.environment, environment)
+        lock = encounters.extend(lock, hosts, order.environment, environment)
         with all_or_none(order, lock, [*hosts, *plan.drain], plan.before, release, environment):
             report.states = containers.prepare_all(order, lock, hosts, image, release, environment)
             report.step("every candidate healthy")

@@ -25,12 +25,9 @@ from prefect.runtime import flow_run
 
 from agent import wire
 from blocks.environment import Environment
-from fleet import naming
-from fleet.errors import HostsFailed, PermanentError, TransientError
-from fleet.spec import EnvironmentSpec
+from fleet.errors import HostsFailed, PermanentError
 from fleet.state import Droplet, World
 from tasks.agents import Busy, Fenced, Leased, reach
-from tasks.droplets import list_tagged
 from tasks.policy import RETRIES, is_transient, reason, step
 
 R = TypeVar("R")
@@ -143,22 +140,6 @@ def concerned(world: World, droplet: str | None = None) -> list[Droplet]:
     return [host.droplet for host in world.hosts if host.error is None and droplet in (None, host.droplet.name)]
 
 
-def extend(lock: Lock, droplets: Sequence[Droplet], spec: EnvironmentSpec, environment: Environment) -> Lock:
-    """The lock with droplets that the run has made, once it is sure that no other run makes some for the same service.
-
-    Two runs that began where there was no droplet yet had nothing to lock. Each locks its own, and then looks at the
-    others of the environment: at least one of the two finds the other.
-
-    Raises:
-        Leased: another run holds the service's lock on droplets of its own.
-    """
-    wider = lock.extend(droplets)
-    tagged = list_tagged(naming.environment_tag(spec), environment.digitalocean)
-    others = [one for one in tagged if one.name not in wider.fencing]
-    wider.keeper.check_alone([one for one in others if one.public_address])
-    return wider
-
-
 def holder() -> str:
     """Who asks, for people; a run that Prefect tries again on the same machine is the same holder."""
     rest = f" ({flow_run.id}) on {socket.gethostname()}"
@@ -198,32 +179,17 @@ class Keeper:
         """Renew all now; gives why not by droplet, and logs it."""
         with self._mutex:
             held = list(self._held.values())
-        failures = {name: error for name, error in _at_once(self._renew, held) if error}
+        failures = {name: error for name, error in at_once(self._renew, held) if error}
         for name, error in failures.items():
             if name in self._held:
                 self._log.error("The lock of %s is not renewed on %s: %s", self._name, name, reason(error))
         return failures
 
-    def check_alone(self, droplets: Sequence[Droplet]) -> None:
-        """Whether no other run holds the same lock on these droplets; one that does not answer yet holds nothing."""
-        for found in _at_once(self._others, droplets):
-            for message, lease in found:
-                hint = "Run this again when that run is over: it uses what both have made."
-                raise Leased(message, hint=hint, holder=lease.holder, since=lease.since.isoformat())
-
-    def _others(self, droplet: Droplet) -> list[tuple[str, wire.Lease]]:
-        try:
-            with reach(self._environment, droplet) as agent:
-                found = [one for one in agent.leases().leases if one.service == self._name]
-        except TransientError:
-            return []
-        return [(f"{droplet.name}: {one.service} is locked: {one.holder} holds it.", one) for one in found]
-
     def give_back(self, droplets: Sequence[Droplet]) -> dict[str, int]:
         """Free the leases on these droplets; gives the numbers of the rest."""
         with self._mutex:
             found = [self._held.pop(one.name) for one in droplets if one.name in self._held]
-        _at_once(self._free, found)
+        at_once(self._free, found)
         return {name: number for name, (_, number) in self._held.items()}
 
     def close(self) -> None:
@@ -255,7 +221,8 @@ class Keeper:
             self._log.warning("A lock ends by itself within %d s, for it was not freed: %s", seconds, error)
 
 
-def _at_once(call: Callable[[T], R], items: Sequence[T]) -> list[R]:
+def at_once(call: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """The results in order."""
     with ThreadPoolExecutor(min(AT_ONCE, len(items) or 1)) as pool:
         return list(pool.map(call, items))
 

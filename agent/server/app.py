@@ -30,7 +30,14 @@ def create_app(
     table: Peers | None = None,
 ) -> ASGIApp:
     """The application of one droplet: only `/ping` and `/enrol` until it has its secret, then everything else."""
-    context = Context(
+    return guarded(create_api(create_context(settings, engine, router, stop, table)), settings)
+
+
+def create_context(
+    settings: Settings, engine: Engine, router: Router, stop: Callable[[], None], table: Peers | None
+) -> Context:
+    """What the routes of an agent that just starts share."""
+    return Context(
         settings=settings,
         engine=engine,
         router=router,
@@ -41,10 +48,19 @@ def create_app(
         peers=table or peers_of(settings, engine),
         stop=stop,
     )
+
+
+def create_api(context: Context) -> FastAPI:
+    """The routes, with nothing around them that would keep anybody out."""
     app = FastAPI(title="Deployer node agent", version=agent.__version__, docs_url=None, redoc_url=None)
-    parts = (node, containers, leases, images, routing, peers, inventory) if settings.enrolled else (enrol,)
+    parts = (node, containers, leases, images, routing, peers, inventory) if context.settings.enrolled else (enrol,)
     for part in parts:
         app.include_router(part.routes(context))
     errors.install(app)
     app.add_api_route("/ping", context.ping, summary="Alive, and which version; needs no key")
-    return AccessLog(Authentication(Gate(app, settings.limits), settings))
+    return app
+
+
+def guarded(api: ASGIApp, settings: Settings) -> ASGIApp:
+    """The routes behind their gate, authentication and access log."""
+    return AccessLog(Authentication(Gate(api, settings.limits), settings))

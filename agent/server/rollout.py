@@ -29,7 +29,7 @@ def prepare(service: Service, spec: wire.ContainerSpec) -> bool:
     slots = service.settle()
     if slots.current and slots.current.release == spec.release:
         _same(slots.current, spec)
-        return False
+        return _give_way(service, slots.candidate)
     if any(one.release == spec.release for one in slots.older):
         message = f"{spec.release} is an older release of {service.name}, which is kept here."
         raise Failure(409, "conflict", message, "Roll back to it, or deploy a new release.")
@@ -191,6 +191,14 @@ def _waits(candidate: Instance, current: Instance | None, spec: wire.ContainerSp
         return False
     _same(candidate, spec)
     return candidate.status == "created" if turns.in_turn(current, candidate) else candidate.running
+
+
+def _give_way(service: Service, candidate: Instance | None) -> bool:
+    """The release that serves is wanted again: a candidate that still runs is no evidence, and nobody promotes it."""
+    if candidate is None or candidate.stopped:
+        return False
+    service.engine.remove(candidate.full_name)
+    return True
 
 
 def _start_or_stop(service: Service, made: Instance) -> None:

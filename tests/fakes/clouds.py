@@ -96,6 +96,8 @@ class FakeDroplets:
         self.gone: list[Droplet] = []
         self.requests: list[DropletRequest] = []
         self._actions: dict[int, Action] = {}
+        self.clock: Callable[[], datetime] = lambda: START
+        """Tells when a droplet is made."""
 
     def read_tagged(self, tag: str) -> list[Droplet]:
         """Droplets with the tag."""
@@ -105,6 +107,9 @@ class FakeDroplets:
     def read(self, droplet_id: int) -> Droplet | None:
         """One droplet, which becomes active by being read."""
         self._faults.enter("droplets.read")
+        return self._booted(droplet_id)
+
+    def _booted(self, droplet_id: int) -> Droplet | None:
         found = self.all.get(droplet_id)
         if found and found.status == "new":
             number = found.id - 100
@@ -169,7 +174,7 @@ class FakeDroplets:
             tags=request.tags | {tag},
             public_address=None,
             private_address=None,
-            created_at=START,
+            created_at=self.clock(),
             memory_mib=size.memory_mib,
         )
         self.all[made.id] = made

@@ -7,15 +7,16 @@ The blocks are the real ones but for `client()`, which finds the fakes by the ad
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 from threading import RLock, Thread
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from blocks.cloudflare import CloudflareCredentials
 from blocks.digitalocean import DigitalOceanCredentials
@@ -23,12 +24,15 @@ from blocks.environment import Environment
 from blocks.service import Service
 from fleet import naming
 from fleet.cloud.ports import Cloud, Dns
-from fleet.state import Droplet, Record, Snapshot
+from fleet.state import Droplet, DropletRequest, Record, Snapshot
 from tests.fakes.clouds import FakeCloudflare, FakeDigitalOcean, FakeDroplets
-from tests.flows.machines import Machine, Network, closing_all
+from tests.flows.machines import Machine, Network, TlsMachine, closing_all
 
 ZONE = "example.localhost"
 DOMAIN = f"hello.{ZONE}"
+Boot = Callable[[DropletRequest, str, Path], Machine]
+"""Makes the machine of a droplet that was asked for, at an address, with its files in a folder."""
+BOOT = timedelta(minutes=1)
 OPEN: dict[str, Fleet] = {}
 """The fleets of running tests, by the address that their blocks have for both APIs."""
 
@@ -72,11 +76,11 @@ class FakeCloudflareCredentials(CloudflareCredentials):
 
 
 class BootingDroplets(FakeDroplets):
-    """Droplets that boot once they are active."""
+    """Droplets that boot once they are active: when they are read one by one, or after a while."""
 
-    def __init__(self, cloud: FakeDigitalOcean, network: Network, folder: Path) -> None:
+    def __init__(self, cloud: FakeDigitalOcean, network: Network, folder: Path, boot: Boot) -> None:
         super().__init__(cloud.account, cloud.snapshots, cloud.faults)
-        self._network, self._folder, self._lock = network, folder, RLock()
+        self._network, self._folder, self._lock, self._boot = network, folder, RLock(), boot
         self.machines: dict[str, Machine] = {}
 
     @property
@@ -84,20 +88,35 @@ class BootingDroplets(FakeDroplets):
         """Where the next droplet will be reached."""
         return self._address(max(self.all, default=100) + 1)
 
-    def read(self, droplet_id: int) -> Droplet | None:
-        """One droplet, which becomes active and boots by being read."""
+    def read_tagged(self, tag: str) -> list[Droplet]:
+        """Droplets with the tag; those that had the time for it have booted."""
+        for one in list(self.all.values()):
+            if one.status == "new" and self.clock() - one.created_at >= BOOT:
+                self._booted(one.id)
+        return super().read_tagged(tag)
+
+    def _booted(self, droplet_id: int) -> Droplet | None:
         with self._lock:
-            found = super().read(droplet_id)
+            found = super()._booted(droplet_id)
             if found is None or found.status != "active" or found.name in self.machines:
                 return found
             address = self._address(droplet_id)
             found = self.all[droplet_id] = replace(found, public_address=address)
             request = next(one for one in self.requests if one.name == found.name)
-            self.machines[found.name] = Machine(request, address, self._folder / found.name)
+            self.machines[found.name] = self._boot(request, address, self._folder / found.name)
             return found
 
     def _address(self, droplet_id: int) -> str:
         return f"{self._network.prefix}.{droplet_id - 90}"
+
+
+class Outside(Protocol):
+    """Where visitors come in."""
+
+    server_port: int
+
+    def close(self) -> None:
+        """Ends it."""
 
 
 class Edge(ThreadingHTTPServer):
@@ -138,13 +157,13 @@ class Fleet:
 
     _numbers = count(1)
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, boot: Boot = TlsMachine, outside: Callable[[Fleet], Outside] = Edge) -> None:
         self.network = Network()
         self.cloud, self.dns = FakeDigitalOcean(), FakeCloudflare(ZONE)
-        self.droplets = self.cloud.droplets = BootingDroplets(self.cloud, self.network, folder)
+        self.droplets = self.cloud.droplets = BootingDroplets(self.cloud, self.network, folder, boot)
         self.snapshot: Snapshot = self.cloud.snapshots.add("demo-base", tags=naming.snapshot_tags("base"))
         self.address = f"https://fleet-{next(self._numbers)}.invalid"
-        self.edge = Edge(self)
+        self.edge: Outside = outside(self)
         self.context = folder / "context"
         self.context.mkdir()
         self.write("one")
@@ -238,9 +257,9 @@ class Fleet:
 
 
 @contextmanager
-def open_fleet(folder: Path) -> Iterator[Fleet]:
+def open_fleet(folder: Path, boot: Boot = TlsMachine, outside: Callable[[Fleet], Outside] = Edge) -> Iterator[Fleet]:
     """A fleet for as long as the block lasts."""
-    fleet = Fleet(folder)
+    fleet = Fleet(folder, boot, outside)
     OPEN[fleet.address] = fleet
     try:
         yield fleet

@@ -1,7 +1,8 @@
-"""A droplet made of fakes and one real thing: the node agent's application, under its own TLS, on its own address.
+"""A droplet made of fakes and one real thing: the node agent's application.
 
-It boots as a droplet does: user data gives it a name and a boot secret, the first contact its own one, and then it
-comes back under that. Docker and nginx are the verified fakes of `tests/fakes`.
+`TlsMachine` runs it under its own TLS, on its own address; `tests.histories` has one that is quicker. It boots as a
+droplet does: user data gives it a name and a boot secret, the first contact its own one, and then it comes back under
+that. Docker and nginx are the verified fakes of `tests/fakes`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -35,23 +37,18 @@ MAKING = Lock()
 """FastAPI builds routes and models late, and not in two threads at once; real agents have a process each."""
 
 
-class Machine:
-    """One droplet; `engine` and `router` are what its agent finds there."""
+class Machine(ABC):
+    """What is on one droplet; `engine` and `router` are what its agent finds there, whoever runs that."""
 
     def __init__(self, request: DropletRequest, address: str, folder: Path) -> None:
         self.name, self.address, self._folder = request.name, address, folder
         self.engine, self.router, self.proxy = FakeEngine(), FakeRouter(), FakeProxy()
         self.starts = 0
         """How often the agent has started: once to be enrolled, once under its own secret."""
-        self._over = Event()
-        self._end_process: Callable[[], None] = lambda: None
-        self._stop: Callable[[], None] = lambda: None
-        self._thread = Thread(target=self._run)
         for file in yaml.safe_load(request.user_data)["write_files"]:
             path = folder / str(file["path"]).removeprefix("/")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(file["content"])
-        self._thread.start()
 
     @property
     def table(self) -> Peers:
@@ -91,6 +88,40 @@ class Machine:
         return [call for call in calls if call not in looks]
 
     @property
+    @abstractmethod
+    def answers(self) -> bool:
+        """Whether the agent is there."""
+
+    @abstractmethod
+    def silence(self) -> None:
+        """The agent answers no more; the containers run on."""
+
+    @abstractmethod
+    def wake(self) -> None:
+        """The agent is back after a silence."""
+
+    def close(self) -> None:
+        """Ends everything."""
+        self.silence()
+        self.engine.close()
+
+    def _settings(self) -> Settings:
+        found = load(self._folder / "etc/deployer", self._folder / "state")
+        return replace(found, run=self._folder / "run", address=self.address)
+
+
+class TlsMachine(Machine):
+    """A droplet whose agent speaks TLS, on a thread of its own."""
+
+    def __init__(self, request: DropletRequest, address: str, folder: Path) -> None:
+        super().__init__(request, address, folder)
+        self._over = Event()
+        self._end_process: Callable[[], None] = lambda: None
+        self._stop: Callable[[], None] = lambda: None
+        self._thread = Thread(target=self._run)
+        self._thread.start()
+
+    @property
     def answers(self) -> bool:
         """Whether the agent is there."""
         return self._thread.is_alive()
@@ -107,11 +138,6 @@ class Machine:
         self._over.clear()
         self._thread = Thread(target=self._run)
         self._thread.start()
-
-    def close(self) -> None:
-        """Ends everything."""
-        self.silence()
-        self.engine.close()
 
     def _run(self) -> None:
         while not self._over.is_set():
@@ -145,10 +171,6 @@ class Machine:
         with contextlib.suppress(RuntimeError):  # the loop has ended already
             loop.call_soon_threadsafe(stop)
 
-    def _settings(self) -> Settings:
-        found = load(self._folder / "etc/deployer", self._folder / "state")
-        return replace(found, run=self._folder / "run", address=self.address)
-
 
 class Network:
     """A part of 127.89.0.0/16 that nobody else has, in any process, until it is closed."""
@@ -171,7 +193,7 @@ class Network:
 
 
 @contextlib.contextmanager
-def closing_all(machines: Callable[[], list[Machine]]) -> Iterator[None]:
+def closing_all(machines: Callable[[], Sequence[Machine]]) -> Iterator[None]:
     """Closes the machines that there are at the end."""
     try:
         yield

@@ -20,7 +20,7 @@ from fleet.state import Droplet
 from flows.deploy import deploy
 from flows.rollback import rollback
 from flows.undeploy import undeploy
-from tasks import locks
+from tasks import encounters, locks
 from tasks.agents import Leased, reach
 from tests.contract.sandbox.cloudflare.serving import until
 from tests.flows.fleet_of_fakes import Fleet
@@ -295,6 +295,24 @@ def test_two_runs_that_began_where_nothing_was_to_be_locked_do_not_both_go_on(fl
             with reach(environment, two) as agent:
                 agent.take_lease(name, wire.LeaseRequest(holder="the other first deploy"))
             with pytest.raises(Leased, match=f"{two.name}: {name} is locked: the other first deploy holds it"):
-                locks.extend(lock, [one], environment.spec(), environment)
+                encounters.extend(lock, [one], environment.spec(), environment)
 
     first()
+
+
+def test_a_first_deploy_during_which_another_one_came_and_went_changes_nothing(
+    fleet: Fleet, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pause = Pause(monkeypatch, "build", 1)
+    late = pool.submit(deploy, fleet.service(replicas=1))
+    assert pause.entered.wait(WAIT)
+    fleet.write("two")
+    deploy(fleet.service(replicas=2))
+    before, records, serving = [changed(machine) for machine in fleet.machines], dict(fleet.dns.all), fleet.serving
+    pause.go_on.set()
+    assert "since this one began" in str(failed(late))
+    assert [changed(machine) for machine in fleet.machines] == before
+    assert fleet.dns.all == records
+    assert fleet.serving == serving
+    assert len(serving) == 1
+    assert held(fleet) == [(), ()]

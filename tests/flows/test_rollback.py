@@ -36,6 +36,16 @@ def test_a_rollback_makes_the_release_before_serve_everywhere_without_a_build(fl
     assert f"go back to {old} on {fleet.machines[0].name}, from {new}" in report
 
 
+def test_after_a_droplet_was_destroyed_by_hand_the_others_go_back_and_no_record_leads_to_it(fleet: Fleet) -> None:
+    old, _ = deploy_twice(fleet)
+    gone, stays = fleet.machines
+    gone.close()
+    fleet.droplets.all = {number: one for number, one in fleet.droplets.all.items() if one.name != gone.name}
+    rollback(fleet.service())
+    assert fleet.records == [(DOMAIN, stays.address)]
+    assert fleet.serving == {old}
+
+
 def test_a_cloud_that_fails_once_fails_no_rollback(fleet: Fleet) -> None:
     old, _ = deploy_twice(fleet, replicas=1)
     fleet.cloud.faults.fail("account.read_owner", TransientError("DigitalOcean answers 502."))

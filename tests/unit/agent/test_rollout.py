@@ -316,6 +316,21 @@ def test_a_promotion_that_was_cut_off_is_undone_if_the_new_release_is_dead_by_th
     assert scene.broken == []
 
 
+def test_a_candidate_that_was_left_running_gives_way_when_the_release_that_serves_is_wanted_again(scene: Scene) -> None:
+    deployed(scene, 1)
+    scene.run(Change("prepare", 2))
+    assert [scene.run(Change("prepare", 1)) for _ in range(2)] == ["changed", "same"]
+    assert (scene.serving, scene.roles) == (release(1), {"current": release(1)})
+    assert scene.broken == []
+
+
+def test_a_candidate_that_failed_stays_as_evidence_when_the_release_that_serves_is_wanted_again(scene: Scene) -> None:
+    deployed(scene, 1)
+    scene.run(Change("prepare", 3))
+    assert scene.run(Change("prepare", 1)) == "same"
+    assert scene.roles == {"current": release(1), "candidate": release(3)}
+
+
 def test_a_release_that_never_starts_changes_nothing_that_serves(scene: Scene) -> None:
     deployed(scene, 1)
     assert scene.run(Change("prepare", 3)) == "not_healthy"

@@ -159,7 +159,7 @@ def test_a_droplet_that_cannot_be_seen_stops_it() -> None:
         back(replace(KEPT, hosts=(*KEPT.hosts, Host(droplet("3"), error="no answer"))))
 
 
-def test_records_follow_the_names_of_the_release_and_others_stay() -> None:
+def test_records_follow_the_names_of_the_release_and_those_to_droplets_that_are_gone_go() -> None:
     named = replace(container(role="previous", release=OLDER), hosts=("old.example.com",))
     world = World((host("1", container(), named),), (record("1"), record("9"), foreign("www.example.com")))
     plan = back(world)
@@ -167,6 +167,7 @@ def test_records_follow_the_names_of_the_release_and_others_stay() -> None:
     assert [one.text for one in plan.operations if one.part == "record"] == [
         f"add A record old.example.com to 192.0.2.1 ({A})",
         f"remove A record {DOMAIN} to 192.0.2.1: the service gives the name up",
+        f"remove A record {DOMAIN} to 192.0.2.9: it is out of use",
     ]
 
 
