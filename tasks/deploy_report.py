@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,7 +18,7 @@ from fleet.state import Container, Droplet, Image
 from tasks.images import Shipment
 from tasks.plans import Order
 from tasks.releases import HalfDone
-from tasks.reports import fenced, publish, table
+from tasks.reports import fenced, published, table
 
 Kind = Literal["deploy", "rollback"]
 
@@ -43,6 +43,16 @@ class Report:
     """Whether the release serves everywhere by now: what fails after that takes nothing back."""
     idle: bool = False
     """Whether there was nothing to do."""
+
+    @property
+    def key(self) -> str:
+        """The artifact's key."""
+        return f"{self.kind}-{self.environment.title()}-{self.order.service.name}"
+
+    @property
+    def caption(self) -> str:
+        """The artifact's description."""
+        return f"{self.order.service.name} {self.release}".strip()
 
     def step(self, name: str) -> None:
         """Notes that a step has ended now."""
@@ -130,32 +140,14 @@ class Report:
         return f"## Plan {self.plan.digest}\n\n{fenced(lines)}"
 
 
-@contextmanager
-def deploy_report(order: Order, plan: Plan, environment: Environment) -> Iterator[Report]:
+def deploy_report(order: Order, plan: Plan, environment: Environment) -> AbstractContextManager[Report]:
     """The report of a deploy, published when the block ends, with the error if it ends by one."""
-    with _published(Report("deploy", order, plan, environment, hosts=plan.keep)) as report:
-        yield report
+    return published(Report("deploy", order, plan, environment, hosts=plan.keep))
 
 
-@contextmanager
-def rollback_report(order: Order, plan: RollbackPlan, environment: Environment) -> Iterator[Report]:
+def rollback_report(order: Order, plan: RollbackPlan, environment: Environment) -> AbstractContextManager[Report]:
     """The report of a rollback, published when the block ends, with the error if it ends by one."""
-    with _published(Report("rollback", order, plan, environment, release=plan.release, hosts=plan.hosts)) as report:
-        yield report
-
-
-@contextmanager
-def _published(report: Report) -> Iterator[Report]:
-    failure: Exception | None = None
-    try:
-        yield report
-    except Exception as error:
-        failure = error
-        raise
-    finally:
-        name = report.order.service.name
-        key = f"{report.kind}-{report.environment.title()}-{name}"
-        publish(key, report.markdown(failure), f"{name} {report.release}".strip())
+    return published(Report("rollback", order, plan, environment, release=plan.release, hosts=plan.hosts))
 
 
 def _moved(shipment: Shipment) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from prefect import get_run_logger
 
@@ -20,7 +21,7 @@ from tasks.containers import names
 from tasks.locks import Lock
 from tasks.plans import Order
 from tasks.policy import gather, reason, settle, step
-from tasks.releases import HalfDone
+from tasks.releases import undoing
 
 
 def check(service: Service, on: bool, retry_after_seconds: int, message: str) -> Maintenance | None:
@@ -69,21 +70,14 @@ def switch_all(lock: Lock, plan: MaintenancePlan, environment: Environment) -> N
 
 @contextmanager
 def everywhere_or_nowhere(lock: Lock, plan: MaintenancePlan, environment: Environment) -> Iterator[None]:
-    """Has every droplet show what it showed before, when what is inside fails; the error goes on afterwards.
+    """Has every droplet show what it showed before, when what is inside fails or the run is cancelled.
 
     Raises:
         HalfDone: not everything could be taken back.
     """
-    try:
+    what = f"Not every droplet shows {told(plan.page)}"
+    with undoing(lock, what, partial(take_back, lock, plan, environment), "maintenance"):
         yield
-    except Exception as error:
-        if not lock.holds():
-            raise  # another run may have taken over: what is there now is its work
-        get_run_logger().error("Not every droplet shows %s: taking all of them back.", told(plan.page))
-        left = take_back(lock, plan, environment)
-        if left:
-            raise HalfDone(error, left, "maintenance") from error
-        raise
 
 
 def take_back(lock: Lock, plan: MaintenancePlan, environment: Environment) -> dict[str, str]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from prefect import get_run_logger
@@ -13,7 +12,7 @@ from fleet.maintenance import MaintenancePlan
 from tasks.maintenance import told
 from tasks.plans import Order
 from tasks.releases import HalfDone
-from tasks.reports import fenced, publish, table
+from tasks.reports import fenced, published, table
 
 
 @dataclass
@@ -25,6 +24,16 @@ class Report:
     environment: Environment
     statuses: dict[str, int] = field(default_factory=dict)
     """What each name answered through the edge."""
+
+    @property
+    def key(self) -> str:
+        """The artifact's key."""
+        return f"maintenance-{self.environment.title()}-{self.order.service.name}"
+
+    @property
+    def caption(self) -> str:
+        """The artifact's description."""
+        return f"{self.order.service.name}: {told(self.plan.page)}"
 
     def is_idle(self, done: bool) -> bool:
         """Says whether there is nothing to do, and notes it in the log."""
@@ -64,15 +73,6 @@ class Report:
         return table(("droplet", "address", "before", "now"), rows)
 
 
-@contextmanager
-def maintenance_report(order: Order, plan: MaintenancePlan, environment: Environment) -> Iterator[Report]:
+def maintenance_report(order: Order, plan: MaintenancePlan, environment: Environment) -> AbstractContextManager[Report]:
     """The report, published when the block ends, with the error if it ends by one."""
-    report, failure = Report(order, plan, environment), None
-    try:
-        yield report
-    except Exception as error:
-        failure = error
-        raise
-    finally:
-        name = order.service.name
-        publish(f"maintenance-{environment.title()}-{name}", report.markdown(failure), f"{name}: {told(plan.page)}")
+    return published(Report(order, plan, environment))

@@ -103,6 +103,6 @@ def settle(hosts: Sequence[str], futures: Sequence[PrefectFuture[R]]) -> tuple[d
     return results, failures
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """One failure in a line for people."""
     return str(error) if isinstance(error, DeployerError) else f"{type(error).__name__}: {error}"

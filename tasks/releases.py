@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from prefect import get_run_logger
 from prefect.exceptions import ExternalSignal
@@ -30,13 +31,37 @@ MOST = 20
 class HalfDone(PermanentError):
     """A change failed, and so did a part of its undoing; `left` says what is how, by droplet or by `DNS`."""
 
-    def __init__(self, error: Exception, left: dict[str, str], what: str = "deploy") -> None:
+    def __init__(self, error: BaseException, left: dict[str, str], what: str = "deploy") -> None:
         lines = "".join(f"\n  {where}: {state}" for where, state in sorted(left.items()))
         super().__init__(
             f"{reason(error)}\nNot everything could be taken back:{lines}\n",
             hint=f"Nothing has to be done by hand: run the {what} again, and it goes on from here.",
         )
         self.left = left
+
+
+@contextmanager
+def undoing(lock: Lock, what: str, undo: Callable[[], dict[str, str]], flow: str = "deploy") -> Iterator[None]:
+    """Calls `undo` when what is inside fails or the run is cancelled; the error goes on afterwards.
+
+    Args:
+        lock: nothing is undone once it is lost.
+        what: has failed, in words for the log.
+        undo: gives what could not be taken back, by where.
+        flow: what finishes the change when it is run again.
+
+    Raises:
+        HalfDone: not everything could be taken back.
+    """
+    try:
+        yield
+    except UNDONE as error:
+        if not lock.holds():
+            raise  # another run may have taken over: what is there now is its work
+        get_run_logger().error("%s: taking every one of them back.", what)
+        if left := undo():
+            raise HalfDone(error, left, flow) from error
+        raise
 
 
 @contextmanager
@@ -59,16 +84,9 @@ def all_or_none(
     Raises:
         HalfDone: not everything could be taken back.
     """
-    try:
+    undo = partial(take_back, order, lock, hosts, before, release, environment, new=new)
+    with undoing(lock, f"{release} did not come to all droplets", undo):
         yield
-    except UNDONE as error:
-        if not lock.holds():
-            raise  # another run may have taken over: what is there now is its work
-        get_run_logger().error("%s did not come to all droplets: taking every one of them back.", release)
-        left = take_back(order, lock, hosts, before, release, environment, new=new)
-        if left and isinstance(error, Exception):
-            raise HalfDone(error, left) from error
-        raise
 
 
 def take_back(

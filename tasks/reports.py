@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 from prefect.artifacts import create_markdown_artifact
 
 from blocks.environment import Environment
-from fleet.errors import TransientError
+from fleet.errors import PermanentError, TransientError
 from fleet.spec import Maintenance, ServiceSpec
 from tasks.policy import step
 
@@ -87,6 +89,40 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def fenced(text: str) -> str:
     """Text from a container, shown as it is; fences in it are broken."""
     return "```text\n" + text.replace("```", "`\u200b``") + "\n```"
+
+
+class Report(Protocol):
+    """What a run tells at its end, whatever that was."""
+
+    @property
+    def key(self) -> str:
+        """The artifact's key; see `publish`."""
+
+    @property
+    def caption(self) -> str:
+        """The artifact's description."""
+
+    def markdown(self, error: Exception | None) -> str:
+        """The whole report; `error` is what the run ended by, if it did."""
+
+
+R = TypeVar("R", bound=Report)
+
+
+@contextmanager
+def published(report: R) -> Iterator[R]:
+    """The report, published when the block ends, with the error if it ends by one, a cancellation included."""
+    failure: Exception | None = None
+    try:
+        yield report
+    except Exception as error:
+        failure = error
+        raise
+    except BaseException as error:
+        failure = PermanentError(f"The run was cancelled, or its process was told to end ({type(error).__name__}).")
+        raise
+    finally:
+        publish(report.key, report.markdown(failure), report.caption)
 
 
 def publish(key: str, markdown: str, description: str) -> None:

@@ -11,6 +11,19 @@ from hypothesis import settings
 os.environ.setdefault("PREFECT_LOGGING_TO_API_ENABLED", "false")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
+# A third of the time of a run is spent by what no test here looks at; the installation has it all.
+for _service in (
+    "EVENT_PERSISTER",
+    "EVENT_LOGGER",
+    "TASK_RUN_RECORDER",
+    "TRIGGERS",
+    "SCHEDULER",
+    "LATE_RUNS",
+    "CANCELLATION_CLEANUP",
+    "PAUSE_EXPIRATIONS",
+    "FOREMAN",
+):
+    os.environ.setdefault(f"PREFECT_SERVER_SERVICES_{_service}_ENABLED", "false")
 
 
 # What CI says of a change must not depend on its luck; at a developer's, every run tries other examples.

@@ -368,3 +368,19 @@ def test_a_run_that_is_killed_anywhere_is_finished_by_the_next_one(fleet: Fleet,
         check,
     )
     assert seen >= {"agent.take_lease", "agent.begin_maintenance" if on else "agent.end_maintenance"}
+
+
+def test_a_switch_that_is_cancelled_has_every_droplet_show_what_it_showed(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(fleet.service())
+
+    def cancel(*_: object) -> None:
+        assert pages(fleet) == [PAGE, PAGE]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tasks.reports.verify_back", cancel)
+    with pytest.raises(KeyboardInterrupt):
+        begin(fleet)
+    assert pages(fleet) == [None, None]
+    assert "❌ failed: every droplet shows what it showed before" in latest(REPORT)

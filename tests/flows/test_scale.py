@@ -215,3 +215,5 @@ def test_a_run_that_is_cancelled_after_some_have_switched_takes_every_droplet_ba
     with pytest.raises(KeyboardInterrupt):
         deploy(fleet.service(), canary=True)
     assert (fleet.serving, fleet.records) == (before, records)
+    assert "❌ failed: every droplet serves what it served before" in latest(REPORT)
+    assert "The run was cancelled" in latest(REPORT)

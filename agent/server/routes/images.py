@@ -27,7 +27,8 @@ def routes(context: Context) -> APIRouter:
     """Everything under `/images`."""
     router = APIRouter(prefix="/images")
     _asking(router, context)
-    _streaming(router, context)
+    _sending(router, context)
+    _receiving(router, context)
     return router
 
 
@@ -51,8 +52,8 @@ def _asking(router: APIRouter, context: Context) -> None:
         return wire.Pruned(images=await call(images.prune))
 
 
-def _streaming(router: APIRouter, context: Context) -> None:
-    images, call = context.images, context.work.call
+def _sending(router: APIRouter, context: Context) -> None:
+    call = context.work.call
 
     @router.post("/save", summary="A partial archive of an image", response_class=StreamingResponse)
     async def save(body: wire.ImageSave) -> StreamingResponse:
@@ -75,6 +76,10 @@ def _streaming(router: APIRouter, context: Context) -> None:
                 await slot.__aexit__(None, None, None)
 
         return StreamingResponse(flow(), media_type="application/x-tar")
+
+
+def _receiving(router: APIRouter, context: Context) -> None:
+    images, call = context.images, context.work.call
 
     @router.post("/load", summary="Load an archive; layers that are here already may lack")
     async def load(request: Request) -> wire.Image:
