@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it has no types
 
 os.environ.setdefault("PREFECT_LOGGING_TO_API_ENABLED", "false")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
@@ -32,27 +34,38 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 pytest_plugins = ["tests.installation"]
+GROUPS = {
+    "installation": ("tests/e2e/", "tests/browser/", "tests/contract/sandbox/digitalocean/test_machines.py"),
+    "prefect": ("tests/flows/", "tests/unit/blocks/", "tests/unit/deployments/", "tests/unit/tasks/"),
+    "sandbox": ("tests/contract/sandbox/",),
+}
+"""What tests share that is large, and where they are."""
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares something large stays in one process, and the largest comes first where there are several.
+    """Of several processes, one begins with the installation and one with Prefect: they take longest.
 
     In one process the installation comes last: it goes on working while it is there.
     """
-    alone = "PYTEST_XDIST_WORKER" not in os.environ
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    order = ("prefect", "", "installation") if alone else ("installation", "prefect", "")
-    items.sort(key=lambda item: order.index(_group(item) if _group(item) in order else ""))
+    several = "PYTEST_XDIST_WORKER" in os.environ
+    order = ("installation", "prefect", "") if several else ("prefect", "", "installation")
+    items.sort(key=lambda item: order.index(found if (found := group(item.nodeid)) in order else ""))
 
 
-def _group(item: pytest.Item) -> str:
-    if item.get_closest_marker("e2e"):
-        return "installation"
-    if "prefect" in getattr(item, "fixturenames", ()):
-        return "prefect"
-    return "sandbox" if "contract/sandbox" in str(item.path) else item.path.stem
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Where there are several processes: what shares something large stays in one."""
+    return _Groups(config, log)
+
+
+class _Groups(LoadScopeScheduling):  # type: ignore[misc]  # see its import
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid)
+
+
+def group(nodeid: str) -> str:
+    """What a test belongs to: what it shares with others, or else its file."""
+    shared = (name for name, places in GROUPS.items() if nodeid.startswith(places))
+    return next(shared, nodeid.partition("::")[0])
 
 
 @pytest.fixture(scope="session")
