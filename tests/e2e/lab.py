@@ -126,13 +126,16 @@ class Lab:
 
     def run(self, flow: str, **parameters: Any) -> Run:
         """Starts a deployment, and waits until it has ended."""
+        return self.finish(self.start(flow, **parameters))
+
+    def finish(self, started: UUID) -> Run:
+        """Waits until a run has ended; its log ends with the message of its last state."""
         from prefect.client.orchestration import get_client
 
-        started = self.start(flow, **parameters)
         end = time.monotonic() + RUN_DEADLINE
         with get_client(sync_client=True) as client:
             while not (state := client.read_flow_run(started).state) or not state.is_final():
-                assert time.monotonic() < end, f"{flow} took over {RUN_DEADLINE} s"
+                assert time.monotonic() < end, f"the run {started} took over {RUN_DEADLINE} s"
                 time.sleep(0.3)
             name = client.read_flow_run(started).name
         return Run(started, name, state.is_completed(), f"{self.log(started)}\n{state.message}")

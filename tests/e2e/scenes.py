@@ -117,10 +117,3 @@ def begun(run: UUID) -> list[str]:
     mine = FlowRunFilter(id=FlowRunFilterId(any_=[run]))
     with get_client(sync_client=True) as client:
         return [one.name for one in client.read_task_runs(flow_run_filter=mine, limit=200) if one.start_time]
-
-
-def finished(lab: Lab, run: UUID) -> Run:
-    """A run that was started, when it has ended."""
-    ended = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
-    state = eventually(lambda: next((one for one in [state_of(run)] if one in ended), None), "the run ends")
-    return Run(run, "", state == "COMPLETED", lab.log(run))

@@ -16,7 +16,6 @@ from tests.e2e.scenes import (
     containers,
     deploy,
     eventually,
-    finished,
     ours,
     serving,
     state_of,
@@ -42,7 +41,7 @@ def test_a_record_that_goes_between_plan_and_approval_refuses_the_plan_and_is_sh
         gone = lab.dns().read_records(name=DOMAIN)[0]
         lab.dns().remove(gone.id)
         resume_flow_run(waiting, run_input={"approve": True, "digest": digest, "comment": "looks good"})
-        run = finished(lab, waiting)
+        run = lab.finish(waiting)
     finally:
         change_environment(approval=False)
     assert not run.completed
@@ -87,7 +86,7 @@ def test_a_promotion_that_fails_on_the_fourth_of_five_brings_all_back(lab: Lab, 
     eventually(lambda: [name for name in begun(run) if "watch" in name], "the canary has switched")
     assert len(serving(lab, five)) == 2
     lab.inside(five[3], "sh", "-c", f"docker rm --force $({CONTAINER})")
-    ended = finished(lab, run)
+    ended = lab.finish(run)
     assert not ended.completed
     assert f"failed on 1 of 4 droplets:\n  {five[3]}: " in ended.log
     assert serving(lab, five) == before
@@ -103,7 +102,7 @@ def test_a_run_that_is_cancelled_in_its_midst_takes_every_droplet_back(
     eventually(lambda: [name for name in begun(run) if "watch" in name], "the canary has switched")
     assert len(serving(lab, five)) == 2
     cancel(run)
-    assert not finished(lab, run).completed
+    assert not lab.finish(run).completed
     assert serving(lab, five) == before
     assert addresses(lab) == {str(lab.droplet(name).public_address) for name in five}
 

@@ -37,9 +37,9 @@ def prepare(lab: Lab, context: Path, flow: str, text: str) -> None:
 
 
 def repair(lab: Lab, flow: str) -> None:
-    """The next run of the flow."""
+    """The next run of the flow; a rollback that was over already goes no further."""
     again = lab.run(flow, **HELLO)
-    assert again.completed or "No droplet has kept a release older" in again.log, again.log
+    assert again.completed or (flow == "rollback" and "which serves, is" in again.log), again.log
 
 
 def check(lab: Lab, flow: str) -> None:
