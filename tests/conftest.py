@@ -35,7 +35,7 @@ if os.environ.get("CI"):
 
 pytest_plugins = ["tests.installation"]
 GROUPS = {
-    "installation": ("tests/e2e/", "tests/browser/", "tests/contract/sandbox/digitalocean/test_machines.py"),
+    "installation": ("tests/e2e/", "tests/browser/"),
     "prefect": ("tests/flows/", "tests/unit/blocks/", "tests/unit/deployments/", "tests/unit/tasks/"),
     "sandbox": ("tests/contract/sandbox/",),
 }

@@ -255,6 +255,7 @@ def test_a_folder_without_a_dockerfile_changes_nothing(fleet: Fleet, tmp_path: P
     assert fleet.changes == []
 
 
+@pytest.mark.engine
 def test_what_is_no_service_is_refused_by_the_form(fleet: Fleet) -> None:
     with pytest.raises(InvalidInput, match=r"service\.runs: Field required"):
         deploy({"name": "hello"})  # type: ignore[call-overload]  # what a person may send through the API

@@ -175,6 +175,7 @@ def test_a_rollback_that_fails_leaves_every_kept_release_in_its_role(fleet: Flee
     assert [one.role for one in fleet.machines[0].engine.instances() if one.running] == ["current"]
 
 
+@pytest.mark.engine
 def test_an_undeploy_leaves_nothing_of_the_kept_releases(fleet: Fleet) -> None:
     deploy_all(fleet, "one", "two", "three", "four", replicas=2, secrets={"KEY": "s3cret"})
     undeploy(fleet.service())
@@ -184,6 +185,7 @@ def test_an_undeploy_leaves_nothing_of_the_kept_releases(fleet: Fleet) -> None:
     assert offered() == {}
 
 
+@pytest.mark.engine
 def test_where_a_droplet_came_later_only_what_it_has_too_can_be_gone_back_to(fleet: Fleet) -> None:
     first, second = deploy_all(fleet, "one", "two")
     old = fleet.machines[0]
@@ -197,6 +199,7 @@ def test_where_a_droplet_came_later_only_what_it_has_too_can_be_gone_back_to(fle
     assert fleet.changes == before
 
 
+@pytest.mark.engine
 def test_a_rollbacks_form_offers_what_is_kept_and_goes_to_what_is_picked(fleet: Fleet) -> None:
     made = deploy_all(fleet, "one", "two", "three", replicas=2)
     found = offered()
@@ -212,6 +215,7 @@ def test_a_rollbacks_form_offers_what_is_kept_and_goes_to_what_is_picked(fleet: 
     assert set(offered()) == {f"{TITLE}-{made[1]}", f"{TITLE}-{made[2]}"}
 
 
+@pytest.mark.engine
 def test_a_release_of_another_service_or_two_at_once_are_refused_before_anything_is_asked(fleet: Fleet) -> None:
     first, second = deploy_all(fleet, "one", "two")
     picked = offered()[f"{TITLE}-{first}"]
@@ -225,6 +229,7 @@ def test_a_release_of_another_service_or_two_at_once_are_refused_before_anything
     assert fleet.changes == before
 
 
+@pytest.mark.engine
 def test_the_health_check_puts_the_offers_right_and_leaves_them_alone_while_a_droplet_is_silent(fleet: Fleet) -> None:
     made = deploy_all(fleet, "one", "two", "three", replicas=2)
     right, name = offered(), f"{TITLE}-{made[0]}"

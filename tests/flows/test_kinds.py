@@ -29,6 +29,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return specs
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -73,6 +74,7 @@ def test_a_droplet_is_told_what_its_kind_needs(
     assert fleet.records == (fleet.everywhere if "hosts" in expected else [])
 
 
+@pytest.mark.engine
 def test_the_same_service_of_another_kind_is_another_release(fleet: Fleet, told: list[dict[str, Any]]) -> None:
     deploy(fleet.service(replicas=1, runs={"kind": "worker", "steady_seconds": 1}))
     deploy(fleet.service(replicas=1, runs={"kind": "worker", "steady_seconds": 1}))

@@ -27,6 +27,7 @@ from tests.flows.fleet_of_fakes import Fleet
 from tests.flows.machines import Machine
 from tests.unit.agent.test_leases import Clock
 
+pytestmark = pytest.mark.engine
 LEASE = 60
 WAIT = 60.0
 CHANGING = ("engine.create", "engine.rename", "engine.start", "engine.stop", "engine.remove")

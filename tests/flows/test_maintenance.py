@@ -275,6 +275,7 @@ def test_the_page_survives_a_restart_of_every_agent(fleet: Fleet) -> None:
     assert pages(fleet) == [PAGE, PAGE]
 
 
+@pytest.mark.engine
 def test_a_health_check_finds_a_service_under_maintenance_well_and_says_why_nobody_sees_it(fleet: Fleet) -> None:
     deploy(fleet.service(replicas=1))
     begin(fleet, replicas=1)
@@ -306,6 +307,7 @@ def test_a_service_that_runs_nowhere_is_refused(fleet: Fleet) -> None:
         maintenance(fleet.service())
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize(
     ("retry_after_seconds", "message", "said"),
     [
@@ -342,6 +344,7 @@ def test_another_run_that_holds_the_lock_is_named_and_nothing_is_shown(fleet: Fl
     assert pages(fleet) == [None]
 
 
+@pytest.mark.engine
 def test_a_run_is_named_after_what_it_switches_which_way_and_where(fleet: Fleet) -> None:
     deploy(fleet.service(replicas=1))
     for on in (True, False):

@@ -14,6 +14,7 @@ from tests.flows.artifacts import latest
 from tests.flows.fleet_of_fakes import Fleet
 
 
+@pytest.mark.engine
 def test_a_health_sweep_reports_unknown_for_a_silent_droplet_and_changes_nothing(fleet: Fleet) -> None:
     deploy(fleet.service())
     well, silent = fleet.machines
@@ -31,6 +32,7 @@ def test_a_health_sweep_reports_unknown_for_a_silent_droplet_and_changes_nothing
     assert [machine.ids for machine in fleet.machines] == ids
 
 
+@pytest.mark.engine
 def test_a_health_sweep_tells_a_container_that_does_not_answer_from_one_that_complains(fleet: Fleet) -> None:
     deploy(fleet.service())
     dead, complaining = fleet.machines

@@ -82,6 +82,7 @@ def test_what_is_there_is_not_changed_by_a_plan_either(fleet: Fleet) -> None:
     assert latest(PLAN).count("| as it is |") == 5, "two droplets, the firewall and two records"
 
 
+@pytest.mark.engine
 def test_an_approved_plan_is_carried_out(fleet: Fleet, start: Start) -> None:
     running = start(asking(fleet, replicas=1))
     waiting()
@@ -92,6 +93,7 @@ def test_an_approved_plan_is_carried_out(fleet: Fleet, start: Start) -> None:
     assert "✅ deployed" in latest("deploy-demo-prod-hello")
 
 
+@pytest.mark.engine
 def test_a_refused_plan_changes_nothing_and_says_why(fleet: Fleet, start: Start) -> None:
     running = start(asking(fleet))
     answer(approve=False, comment="not on a Friday")
@@ -100,6 +102,7 @@ def test_a_refused_plan_changes_nothing_and_says_why(fleet: Fleet, start: Start)
     assert fleet.changes == []
 
 
+@pytest.mark.engine
 def test_another_digest_is_no_approval(fleet: Fleet, start: Start) -> None:
     running = start(asking(fleet))
     answer(approve=True, digest="0123456789ab")
@@ -108,6 +111,7 @@ def test_another_digest_is_no_approval(fleet: Fleet, start: Start) -> None:
     assert fleet.changes == []
 
 
+@pytest.mark.engine
 def test_a_plan_that_nobody_answers_ends_without_a_change(
     fleet: Fleet, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +121,7 @@ def test_a_plan_that_nobody_answers_ends_without_a_change(
     assert fleet.changes == []
 
 
+@pytest.mark.engine
 def test_a_record_that_changed_between_plan_and_approval_is_shown_and_refused(fleet: Fleet, start: Start) -> None:
     deploy(fleet.service(replicas=1))
     record = next(iter(fleet.dns.all.values()))
@@ -140,6 +145,7 @@ def test_a_record_that_changed_between_plan_and_approval_is_shown_and_refused(fl
     assert fleet.machines[0].ids == before
 
 
+@pytest.mark.engine
 def test_a_folder_that_changed_between_plan_and_approval_is_refused_too(fleet: Fleet, start: Start) -> None:
     deploy(fleet.service(replicas=1))
     fleet.write("what somebody approves")

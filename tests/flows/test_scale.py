@@ -156,6 +156,7 @@ def test_at_most_so_many_droplets_switch_at_a_time(fleet: Fleet) -> None:
     assert len(fleet.serving) == 1
 
 
+@pytest.mark.engine
 def test_a_canary_that_is_well_is_followed_by_the_rest(fleet: Fleet) -> None:
     deploy(fleet.service())
     fleet.write("two")
@@ -193,6 +194,7 @@ def test_a_canary_that_writes_errors_is_taken_back_and_the_others_never_switch(
     assert f"### The container's last lines on {canary.name}" in latest(REPORT)
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize(("soak_seconds", "max_parallel"), [(-1, 0), (3601, 0), (60, -1)])
 def test_options_out_of_range_are_refused_at_the_door(fleet: Fleet, soak_seconds: int, max_parallel: int) -> None:
     with pytest.raises(InvalidInput, match="Input should be"):

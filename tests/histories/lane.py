@@ -106,8 +106,10 @@ class Lane:
 
     def visit(self, url: str, headers: dict[str, str], timeout: float) -> httpx.Response:
         """A visitor's request at the edge; stands in for `httpx.get`."""
-        answers = self.fleet.visit(headers["Host"].split(":")[0], urlsplit(url).path)
-        return httpx.Response(max((status for status, _ in answers), default=530))
+        host = headers["Host"].split(":")[0]
+        worst = max((status for status, _ in self.fleet.visit(host, urlsplit(url).path)), default=530)
+        waits = self.fleet.waits(host) if worst == httpx.codes.SERVICE_UNAVAILABLE else ()
+        return httpx.Response(worst, headers=[("Retry-After", wait) for wait in waits])
 
 
 @contextmanager
@@ -158,4 +160,6 @@ def _without_threads(patch: pytest.MonkeyPatch) -> None:
 def _without_sockets(patch: pytest.MonkeyPatch, lane: Lane) -> None:
     patch.setattr("tasks.locks.Thread", lambda target, **_: Renewals(lane.runs, target))
     patch.setattr("agent.client.session.open_http", lane.agents.open_http)
-    patch.setattr("tasks.reports.httpx", SimpleNamespace(get=lane.visit, TransportError=httpx.TransportError))
+    patch.setattr(
+        "tasks.reports.httpx", SimpleNamespace(get=lane.visit, TransportError=httpx.TransportError, codes=httpx.codes)
+    )
