@@ -102,7 +102,7 @@ def _phrase(decision: Decision) -> str:
     serious = case.is_down or any(_is_long(spell) for spell in spells) or decision.considered != "none"
     if not (serious or decision.alerts or decision.case.told):
         return ""
-    return f"{decision.action} {decision.considered} {decision.because}".strip()
+    return f"{decision.considered} {decision.because}" if decision.because else f"{decision.action} begins"
 
 
 def _is_long(spell: Spell | None) -> bool:

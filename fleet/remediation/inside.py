@@ -28,6 +28,10 @@ _MISSING: Final = tuple(
 )
 
 
+_NO_NAMES: Final = ("ERROR", "WARN", "WARNING", "INFO", "DEBUG", "FATAL", "GET", "PUT", "POST", "HTTP", "TLS", "SSL")
+"""Words in capitals that stand in log lines for something else."""
+
+
 def disk_full(seen: Evidence) -> tuple[str, ...]:
     """Nothing can be written any more."""
     disk = seen.disk
@@ -60,7 +64,7 @@ def missing_variable(seen: Evidence) -> tuple[str, ...]:
     if not _ended(seen):
         return ()
     found = ((line, match["name"]) for line in seen.log for pattern in _MISSING if (match := pattern.search(line)))
-    named = [(line, name) for line, name in found if name not in seen.variables]
+    named = [(line, name) for line, name in found if name not in (*seen.variables, *_NO_NAMES)]
     return (f"{named[-1][1]} was not given", named[-1][0]) if named else ()
 
 
@@ -70,7 +74,7 @@ def crash_loop(seen: Evidence) -> tuple[str, ...]:
         return ()
     code = "" if seen.exit_code is None else f", last with exit code {seen.exit_code}"
     ran = "" if seen.ran is None else f", after {seen.ran:.0f} s"
-    return (f"it ended by itself{code}{ran}", f"{seen.restarts} restart(s)", *seen.log[-2:])
+    return (f"it ended by itself{code}{ran}", f"{seen.restarts} restart(s)", *[line for line in seen.log if line][-2:])
 
 
 def wrong_port(seen: Evidence) -> tuple[str, ...]:

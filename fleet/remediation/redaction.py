@@ -14,7 +14,7 @@ _SECRETS = (
     re.compile(r"(?i)(?P<kept>\b(?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?(?:\w+\s+)?)(?P<gone>[^\s\"',;]+)"),
     re.compile(
         r"(?i)(?P<kept>[\w.-]*(?:password|passwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential)"
-        r"[\w.-]*[\"']?\s*[:=]\s*[\"']?)(?P<gone>[^\s\"'&,;}\]]+)"
+        r"[\w.-]*[\"']?\s*[:=]\s*[\"']?)(?P<gone>(?!\[redacted)[^\s\"'&,;}\]]+)"
     ),
     re.compile(r"(?P<kept>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)(?P<gone>[^\s@]+)(?=@)"),
     re.compile(
