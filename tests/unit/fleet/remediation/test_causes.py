@@ -191,8 +191,7 @@ evidence = st.builds(
     st.none() | st.floats(0, 1e6),
     st.floats(1, 600),
     st.none() | st.just(8080),
-    st.none()
-    | st.lists(listeners).map(tuple),
+    st.none() | st.lists(listeners).map(tuple),
     st.lists(probes, max_size=5).map(tuple),
     st.lists(st.text(max_size=40), max_size=3).map(tuple),
 )
