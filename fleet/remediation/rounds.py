@@ -153,7 +153,7 @@ class _Table:
         self._dropped: set[str] = set()
         self._ids: Counter[int] | None = None
         self._names: Counter[str] | None = None
-        self._serving: dict[str, set[int]] | None = None
+        self._serving: Counter[str] | None = None
         silent = sum(not answers(one.observations) for one in self._droplets)
         self._fleet = Fleet(
             len(self._droplets), silent, seen.self_test, seen.provider, memory.interventions, memory.suspension
@@ -225,18 +225,16 @@ class _Table:
         names = case.droplet.names if case.droplet and not case.target.container else ()
         if names and self._serving is None:
             self._serving = self._look_up()
-        served = self._serving or {}
-        return tuple(Standing(name, len(served.get(name, set()) - {case.target.droplet})) for name in names)
+        return tuple(Standing(name, self._serving[name] if self._serving else 0) for name in names)
 
-    def _look_up(self) -> dict[str, set[int]]:
-        """The droplets that serve each name: they are alive, and its record leads there."""
-        found: dict[str, set[int]] = {}
+    def _look_up(self) -> Counter[str]:
+        """How many droplets serve each name: they are alive, and its record leads there."""
+        found: Counter[str] = Counter()
         for one in self._droplets:
             case = self._memory.cases.get(one.target.key) or _NONE
             facts = one.droplet or case.droplet
             if facts and alive(one.observations) and not case.is_down:
-                for name in set(facts.names) - set(case.away):
-                    found.setdefault(name, set()).add(one.target.droplet)
+                found.update(set(facts.names) - set(case.away))
         return found
 
 

@@ -19,6 +19,7 @@ from tests.unit.fleet.remediation.scenes import (
     WELL,
     Scene,
     droplet,
+    service,
 )
 
 ONE = droplet(1)
@@ -240,3 +241,39 @@ def test_two_replacements_that_do_not_help_suspend_themselves_and_are_told_once(
     assert done == ["replace", "replace"]
     assert scene.memory.suspension is not None
     assert scene.alerts().count("the fleet: suspended") == 1
+
+
+def test_a_droplet_whose_agent_was_restarted_is_not_power_cycled_on_the_same_day(scene: Scene) -> None:
+    scene.facts = replace(scene.facts, names=(), replaceable=False)
+    scene.own[1] = replace(scene.facts, ill="its watchdog has judged nothing for 90 s")
+    assert scene.acts(6) == ["restart agent"]
+    scene.own[1] = scene.facts
+    assert scene.acts(60, {1: HUNG}) == []
+    assert scene.acts(24 * 60, {1: HUNG}) == ["power-cycle"]
+
+
+def test_a_host_that_has_only_just_answered_again_is_no_other_host_yet(scene: Scene) -> None:
+    for number in range(3, 11):
+        scene.own[number] = replace(scene.facts, names=())
+    scene.own[2] = replace(scene.facts, replaceable=False)
+    scene.own[1] = replace(scene.facts, names=())
+    scene.acts(1, {2: OFF})
+    scene.own[1] = scene.facts
+    assert scene.look({1: OFF})[ONE].names == ()
+
+
+def test_what_replaced_another_is_given_ten_minutes_before_it_is_power_cycled(scene: Scene) -> None:
+    scene.facts = replace(scene.facts, names=())
+    for _ in range(3):
+        scene.look({1: OFF})
+    scene.tell(scene.last[0], "helped", successor=2)
+    done = [(number, word) for number in range(12) for word in scene.acts(1, {2: HUNG})]
+    assert done == [(9, "power-cycle")]
+
+
+def test_while_too_many_are_in_trouble_nothing_new_is_told_of_one(scene: Scene) -> None:
+    dark = {number: HUNG for number in range(1, 5)}
+    assert scene.acts(60, dark, {7: "unhealthy"}, word="unhelpful") == ["restart", "restart", "recreate"]
+    assert scene.alerts() == ["the fleet: breaker"]
+    scene.acts(15, services={7: "unhealthy"})
+    assert scene.alerts() == ["the fleet: breaker", f"{service(7)}: held"]
