@@ -40,7 +40,7 @@ def decide(state: State, observations: Sequence[Observation], now: Moment) -> De
 def _hush(found: Finding, state: State) -> Finding:
     """Where the trouble is the controller's or everybody's, nothing new is told of single targets."""
     wide = self_test_failures(state.fleet.self_test) or not breaker(state.fleet)[1]
-    if found.because not in ("unknown", "under way", "doubt", "confirming"):
+    if not wide and found.because not in ("unknown", "under way", "doubt", "confirming"):
         return found
     here = {one.kind for one in found.conditions}
     kept = tuple(Alert(kind, "") for kind in state.case.told if kind not in here)
