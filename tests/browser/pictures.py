@@ -152,7 +152,10 @@ def table(ui: Ui) -> None:
 
 def gone(ui: Ui) -> None:
     """The proof of an undeploy."""
-    ended(ui, started(ui, "undeploy"), f"undeploy-{ENVIRONMENT}-{SERVICE}", "Proof")
+    ui.open_form("undeploy")
+    ui.page.get_by_role("tab", name="Service").first.click()
+    ui.pick(SERVICE)
+    ended(ui, ui.submit(), f"undeploy-{ENVIRONMENT}-{SERVICE}", SERVICE)
     shot(ui, "proof", height=1250)
 
 
