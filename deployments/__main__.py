@@ -1,8 +1,8 @@
-"""`python -m deployments up | apply | status | down | import-compose`: the embedded controller, from settings.
+"""`python -m deployments up | apply | status | down | …`: the embedded controller, from settings.
 
 `up` starts the Prefect server and the worker and registers everything; `apply` only registers, on whatever server
-the settings name; `down` ends what `up` started; `import-compose` makes `Service` blocks of a Compose file. All of
-them may be repeated.
+the settings name; `down` ends what `up` started; `import-compose` makes `Service` blocks of a Compose file; `pause`
+and `resume` are for remediation, and `replay` shows a decision of it. All of them may be repeated.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from pathlib import Path
 from pydantic import ValidationError
 from rich.console import Console
 
-from deployments import server
+from deployments import healing, server
 from deployments.processes import ProcessFailed
 from deployments.settings import Settings, load
+from fleet.errors import DeployerError
 
 console = Console(highlight=False)
+HEALING = {"pause": healing.pause, "resume": healing.resume, "replay": healing.show}
 
 
 def main() -> int:
@@ -31,10 +33,12 @@ def main() -> int:
         os.environ.update(server.environment(settings))
         if arguments.command == "import-compose":
             return import_compose(settings, arguments)
+        if arguments.command in HEALING:
+            return HEALING[arguments.command](settings, arguments, console)
         return {"up": up, "apply": apply, "status": status, "down": down}[arguments.command](settings)
     except ValidationError as error:
         console.print(f"A setting in .env or the environment cannot be used:\n{error}", markup=False)
-    except ProcessFailed as error:
+    except (ProcessFailed, DeployerError) as error:
         console.print(str(error), markup=False, soft_wrap=True)
     return 1
 
@@ -50,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     compose.add_argument("--environment", help="block of the environment; without it, the settings' own")
     compose.add_argument("--domain", action="append", default=[], type=_domain, metavar="SERVICE=DOMAIN")
     compose.add_argument("--dry-run", action="store_true", help="say what would be made, and save nothing")
+    healing.add_commands(commands)
     return made
 
 

@@ -54,6 +54,11 @@ class Settings(BaseSettings):
         return (ROOT / self.state / "prefect").resolve()
 
     @property
+    def healing(self) -> Path:
+        """The absolute folder of what remediation remembers: pauses, budgets, and the records of its decisions."""
+        return (ROOT / self.state / "healing").resolve()
+
+    @property
     def ui_url(self) -> str:
         """Where a browser opens the Prefect UI."""
         return f"http://127.0.0.1:{self.ui_port}"
