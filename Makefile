@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-long check down lock bench-traffic histories simulate
+.PHONY: help demo test test-long check down lock bench-traffic histories pictures simulate
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ bench-traffic: .venv/ready ## what visitors lose while releases and droplets cha
 HISTORIES ?= 5000
 histories: .venv/ready ## random histories of runs, faults and kills in memory, with fresh seeds (HISTORIES=5000)
 	HISTORIES=$(HISTORIES) $(BIN)/python -m pytest tests/histories/test_histories.py
+
+pictures: .venv/ready ## take the documentation's pictures anew, from the demo while it runs
+	$(BIN)/python -m tests.browser.pictures
 
 DROPLETS ?= 10 500
 simulate: .venv/ready ## a simulated day of 10 and of 500 droplets in all kinds of trouble: naive replacement against ours (DROPLETS="10 500")

@@ -151,7 +151,8 @@ def rollback_report(order: Order, plan: RollbackPlan, environment: Environment) 
 
 
 def _moved(shipment: Shipment) -> str:
-    return f"{shipment.layers} layers, {shipment.bytes / 1e6:.2f} MB" if shipment.layers else "was there already"
+    layers = f"{shipment.layers} layer{'s' * (shipment.layers > 1)}"
+    return f"{layers}, {shipment.bytes / 1e6:.2f} MB" if shipment.layers else "was there already"
 
 
 def _logs(error: Exception) -> list[str]:

@@ -64,11 +64,13 @@ class Ui:
 
     page: Page
     login: str = ""
+    base: str = BASE
+    """Where Prefect's server listens."""
 
     def log_in(self, login: str) -> None:
         """Answers the UI's question."""
         self.login = login
-        self.page.goto(f"{BASE}/v2/login")
+        self.page.goto(f"{self.base}/v2/login")
         self.page.get_by_role("textbox").fill(login)
         self.page.get_by_role("button", name="Login").click()
         expect(self.page.get_by_role("link", name="Deployments")).to_be_visible(timeout=SCREEN_MS)
@@ -76,13 +78,13 @@ class Ui:
     def api(self, path: str, **body: Any) -> Any:
         """What the API answers."""
         name, _, word = self.login.partition(":")
-        reply = httpx.post(f"{BASE}/api/{path}", json=body, auth=(name, word), timeout=SCREEN_MS / 1000)
+        reply = httpx.post(f"{self.base}/api/{path}", json=body, auth=(name, word), timeout=SCREEN_MS / 1000)
         reply.raise_for_status()
         return reply.json()
 
     def open_run_menu(self, deployment: str, choice: str) -> None:
         """Deployments → the deployment → Run → Custom run, or Quick run."""
-        self.page.goto(f"{BASE}/v2/deployments")
+        self.page.goto(f"{self.base}/v2/deployments")
         self.page.get_by_role("table").get_by_role("link", name=deployment, exact=True).first.click()
         self.page.get_by_role("button", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name=choice).click()
@@ -135,6 +137,21 @@ class Ui:
         expect(ended).to_be_visible(timeout=RUN_MS)
         expect(ended).to_have_text("Completed", timeout=SCREEN_MS)
 
+    def open_run(self, run: Started) -> None:
+        """The page of a run."""
+        self.page.goto(f"{self.base}/v2/runs/flow-run/{run.id}")
+
+    def open_question(self, run: Started) -> None:
+        """What a paused run asks, in the V1 UI: V2 (3.8.8) has no button for it."""
+        self.use_v1()
+        self.page.goto(f"{self.base}/runs/flow-run/{run.id}")
+        self.page.get_by_role("button", name="Resume").click()
+        expect(self.page.get_by_role("dialog")).to_be_visible(timeout=SCREEN_MS)
+
+    def use_v1(self) -> None:
+        """From now on, addresses without a version are those of the older UI."""
+        self.page.context.add_cookies([{"name": "prefect_ui_version", "value": "v1", "url": self.base}])
+
     def open_artifact(self, key: str) -> None:
         """From the run's page to the newest artifact of this key."""
         self.page.get_by_role("tab", name="Artifacts").click()
@@ -164,8 +181,8 @@ class Ui:
         The V2 UI of 3.8.8 shows an empty picker for a nested block, and saves the nested one's masked fields in its
         place; V1 keeps the reference.
         """
-        self.page.context.add_cookies([{"name": "prefect_ui_version", "value": "v1", "url": BASE}])
-        self.page.goto(f"{BASE}/blocks")
+        self.use_v1()
+        self.page.goto(f"{self.base}/blocks")
         self.page.get_by_role("link", name=name, exact=True).click()
         self.page.wait_for_url("**/blocks/block/*", timeout=SCREEN_MS)
         self.page.goto(f"{self.page.url}/edit")

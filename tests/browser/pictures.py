@@ -1,0 +1,168 @@
+"""The documentation's pictures, taken from the demo while it runs: `make pictures`.
+
+Whoever changes what a person sees takes them again. The demo's environment asks for approval while that is shown, and
+its service is deployed again at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from playwright.sync_api import expect
+
+from blocks.environment import Environment
+from deployments import server
+from deployments.settings import ROOT, load
+from tests.browser.ui import RUN_MS, SCREEN_MS, Started, Ui, window
+
+FOLDER = ROOT / "docs" / "images"
+PAGE = ROOT / "examples" / "hello" / "page.html"
+ENVIRONMENT, SERVICE = "demo-prod", "hello"
+WIDTH = 1440
+
+
+def main() -> None:
+    """All of them."""
+    settings = load()
+    os.environ.update(server.environment(settings))
+    login = settings.admin_login.get_secret_value()
+    with another_page(), asking(), window() as page:
+        approved(entered(page, settings.ui_url, login))
+    with window() as page:
+        ui = entered(page, settings.ui_url, login)
+        with_the_page(ui)
+        back(ui)
+        table(ui)
+        gone(ui)
+        deployed(ui)
+
+
+def entered(page: Any, base: str, login: str) -> Ui:
+    """The UI, logged in."""
+    ui = Ui(page, base=base)
+    ui.log_in(login)
+    return ui
+
+
+@contextmanager
+def another_page() -> Iterator[None]:
+    """The example shows something else, so that there is something to deploy."""
+    before = PAGE.read_text()
+    PAGE.write_text(before.replace("</body>", "<p>The next release.</p></body>"))
+    try:
+        yield
+    finally:
+        PAGE.write_text(before)
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """The environment asks for approval."""
+    for approval in (True, False):
+        block: Any = Environment.load(ENVIRONMENT)
+        block.approval = approval
+        block.save(ENVIRONMENT, overwrite=True)
+        if approval:
+            yield
+
+
+def shot(ui: Ui, name: str, height: int = 900) -> None:
+    """The screen, that many pixels high."""
+    ui.page.set_viewport_size({"width": WIDTH, "height": height})
+    ui.page.wait_for_load_state("networkidle")
+    ui.page.screenshot(path=FOLDER / f"{name}.png")
+    print(f"✓ {name}.png", flush=True)
+
+
+def started(ui: Ui, deployment: str, text: str = "") -> Started:
+    """A run from the form, for the service; `text` is what the only field for words says."""
+    ui.open_form(deployment)
+    ui.pick(SERVICE)
+    if text:
+        ui.page.locator("textarea").first.fill(text)
+    return ui.submit()
+
+
+def ended(ui: Ui, run: Started, artifact: str, heading: str) -> None:
+    """The run is over, and its report is on the screen."""
+    ui.follow(run)
+    ui.open_artifact(artifact)
+    expect(ui.page.get_by_role("heading", name=heading).first).to_be_visible(timeout=SCREEN_MS)
+
+
+def approved(ui: Ui) -> None:
+    """The form of a deploy, its plan, the question for approval, and the run once it is approved."""
+    ui.open_form("deploy")
+    ui.pick(SERVICE)
+    shot(ui, "run-form", height=1300)
+    run = ui.submit()
+    expect(ui.page.get_by_text("Paused").first).to_be_visible(timeout=RUN_MS)
+    ui.open_artifact(f"plan-{ENVIRONMENT}-{SERVICE}")
+    digest = ui.page.get_by_role("code").first.inner_text()
+    shot(ui, "plan", height=1250)
+    ui.open_question(run)
+    question = ui.page.get_by_role("dialog")
+    question.get_by_role("switch").click()
+    question.locator("textarea").first.fill(digest)
+    shot(ui, "approval")
+    with ui.page.expect_response(re.compile("/resume$"), timeout=SCREEN_MS):
+        question.get_by_role("button", name="Submit").click()
+    ui.open_run(run)
+    ui.follow(run)
+    shot(ui, "deploy-run", height=1100)
+    ui.open_artifact(f"deploy-{ENVIRONMENT}-{SERVICE}")
+    shot(ui, "deploy-artifact", height=1250)
+
+
+def with_the_page(ui: Ui) -> None:
+    """Maintenance, on and off."""
+    run = started(ui, "maintenance", text="We move house")
+    ended(ui, run, f"maintenance-{ENVIRONMENT}-{SERVICE}", "aintenance")
+    shot(ui, "maintenance")
+    ui.open_form("maintenance")
+    ui.pick(SERVICE)
+    ui.page.get_by_role("switch").first.uncheck()
+    ui.follow(ui.submit())
+
+
+def back(ui: Ui) -> None:
+    """The releases that a rollback offers."""
+    ui.open_form("rollback")
+    ui.pick(SERVICE)
+    ui.page.get_by_role("tab", name="Release").first.click()
+    ui.page.get_by_text("Select a block").first.click()
+    expect(ui.page.get_by_role("option").first).to_be_visible(timeout=SCREEN_MS)
+    shot(ui, "rollback-form")
+
+
+def table(ui: Ui) -> None:
+    """The fleet's health."""
+    for _ in range(4):
+        run = ui.quick_run("health-check")
+        ui.follow(run)
+        if ui.has_artifact(run):
+            break
+    ui.open_artifact("fleet-health")
+    shot(ui, "health-table", height=700)
+
+
+def gone(ui: Ui) -> None:
+    """The proof of an undeploy."""
+    ui.open_form("undeploy")
+    ui.page.get_by_role("tab", name="Service").first.click()
+    ui.pick(SERVICE)
+    ended(ui, ui.submit(), f"undeploy-{ENVIRONMENT}-{SERVICE}", SERVICE)
+    shot(ui, "proof", height=1250)
+
+
+def deployed(ui: Ui) -> None:
+    """The service is back."""
+    ui.follow(started(ui, "deploy"))
+
+
+if __name__ == "__main__":
+    main()
