@@ -19,7 +19,7 @@ def consider(state: State, seen: Sequence[Observation], now: Moment) -> Finding:
     if busy:
         return busy
     if is_flapping(state.case, now):
-        text = f"it changed {len(state.case.changes)} times in {limits.FLAPPING_WINDOW / 60:.0f} min"
+        text = f"it changed more than {limits.FLAPPING} times in {limits.FLAPPING_WINDOW / 60:.0f} min"
         return Finding("hold", "flapping", text, conditions=(Alert("flapping", text),))
     if alive(seen):
         return _lives(state, seen, now)

@@ -111,7 +111,7 @@ def _forget(case: Case, now: Moment) -> Case:
     """Without what no rule asks for any more."""
     if not (case.changes or case.steps):
         return case
-    changes = tuple(at for at in case.changes if now.since(at) <= limits.FLAPPING_WINDOW)
+    changes = tuple(at for at in case.changes if now.since(at) <= limits.FLAPPING_WINDOW)[-limits.CHANGES :]
     steps = tuple(step for step in case.steps if now.since(step.at) <= limits.DAY)
     return replace(case, changes=changes, steps=steps)
 

@@ -23,6 +23,8 @@ FRESH: Final = 2.5 * MINUTE
 FLAPPING: Final = 5
 """More changes than this within `FLAPPING_WINDOW` are flapping."""
 FLAPPING_WINDOW: Final = 30 * MINUTE
+CHANGES: Final = 2 * FLAPPING
+"""So many changes are remembered: enough to know."""
 STEADY: Final = 10 * MINUTE
 """Healthy for so long, a target starts anew: holds end, and the pace of restarts is the first again."""
 SETTLING: Final = 10 * MINUTE

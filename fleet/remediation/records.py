@@ -153,7 +153,10 @@ class Records:
             InvalidInput: no decision is called that.
             NotFound: there is no such record here (any more).
         """
-        found = next((one for one in self.read(day_of(id)).records if one.id == id), None)
+        path = self._path(day_of(id))
+        texts = path.read_bytes().splitlines() if path.exists() else []
+        about = _read([text for text in texts if id.encode() in text])
+        found = next((one for one in about.records if one.id == id), None)
         if found is None:
             raise NotFound(
                 f"There is no record of {id} in {self._folder}.",
@@ -164,22 +167,7 @@ class Records:
     def read(self, day: date) -> Day:
         """All records of a day (UTC), in order, with what became of each."""
         path = self._path(day)
-        records: dict[str, DecisionRecord] = {}
-        damaged = 0
-        for text in path.read_bytes().splitlines() if path.exists() else []:
-            try:
-                line = _LINES.validate_json(text)
-            except ValueError:
-                damaged += 1
-                continue
-            if isinstance(line, DecisionRecord):
-                records[line.id] = line
-            elif line.id in records:
-                before = records[line.id]
-                records[line.id] = replace(before, outcomes=(*before.outcomes, line))
-            else:
-                damaged += 1
-        return Day(tuple(records.values()), damaged)
+        return _read(path.read_bytes().splitlines() if path.exists() else [])
 
     def days(self) -> list[date]:
         """The days of which there are records, oldest first."""
@@ -219,6 +207,25 @@ class Records:
                 hint="See in them what is decided again and again, and pause that; move the file away to go on.",
             )
         return weighty
+
+
+def _read(texts: Iterable[bytes]) -> Day:
+    records: dict[str, DecisionRecord] = {}
+    damaged = 0
+    for text in texts:
+        try:
+            line = _LINES.validate_json(text)
+        except ValueError:
+            damaged += 1
+            continue
+        if isinstance(line, DecisionRecord):
+            records[line.id] = line
+        elif line.id in records:
+            before = records[line.id]
+            records[line.id] = replace(before, outcomes=(*before.outcomes, line))
+        else:
+            damaged += 1
+    return Day(tuple(records.values()), damaged)
 
 
 def _write_whole(descriptor: int, data: bytes) -> None:

@@ -28,7 +28,7 @@ def consider(state: State, seen: Sequence[Observation], now: Moment) -> Finding:
         told = latest.detail if latest else ""
         return Finding("none", "unknown", f"nobody knows how it is{f': {told}' if told else ''}")
     if is_flapping(state.case, now):
-        text = f"it changed {len(state.case.changes)} times in {limits.FLAPPING_WINDOW / 60:.0f} min"
+        text = f"it changed more than {limits.FLAPPING} times in {limits.FLAPPING_WINDOW / 60:.0f} min"
         return Finding("hold", "flapping", text, conditions=(Alert("flapping", text),))
     if latest.said != "unhealthy":
         return _serves(state, latest, now)

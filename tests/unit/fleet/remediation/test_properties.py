@@ -134,7 +134,7 @@ def test_the_memory_is_bounded(history: list[Stretch], size: int) -> None:
     assert len(scene.memory.cases) <= 2 * size + 1
     for case in scene.memory.cases.values():
         assert len(case.steps) <= 150
-        assert len(case.changes) <= 200
+        assert len(case.changes) <= limits.CHANGES
 
 
 @given(generated.states, generated.seen)
