@@ -1,7 +1,8 @@
 """Gives this machine what the sandbox and the tests need: Debian packages and a running Docker Engine.
 
 Runs before there is a virtual environment, so it uses the standard library only. On Debian and Ubuntu, as root, it
-installs what is missing; elsewhere it says exactly what to install. `down` ends the Docker Engine if this started it.
+installs what is missing; elsewhere it says exactly what to install. `down` ends the Docker Engine if this started it
+and nothing runs on it.
 """
 
 from __future__ import annotations
@@ -87,8 +88,11 @@ def start_docker() -> int:
 
 
 def stop_docker() -> int:
-    """Ends the Docker Engine if `start_docker` started it here."""
+    """Ends the Docker Engine if `start_docker` started it here, unless somebody's containers run on it."""
     if not PID.exists():
+        return 0
+    if names := running():
+        print(f"The Docker Engine stays: {', '.join(names)} run on it. Once they have ended: make down")
         return 0
     pid = int(PID.read_text())
     if b"dockerd" in (Path(f"/proc/{pid}/cmdline").read_bytes() if Path(f"/proc/{pid}").exists() else b""):
@@ -106,6 +110,14 @@ def answers() -> bool:
     docker = shutil.which("docker")
     probe = [docker or "docker", "version", "--format", "{{.Server.Version}}"]
     return docker is not None and subprocess.run(probe, capture_output=True, timeout=20).returncode == 0
+
+
+def running() -> list[str]:
+    """The names of the containers that run; none where no engine answers."""
+    if not answers():
+        return []
+    asked = subprocess.run(["docker", "ps", "--format", "{{.Names}}"], capture_output=True, text=True, timeout=20)
+    return asked.stdout.split()
 
 
 def run(what: str, command: list[str], environment: dict[str, str]) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from blocks.environment import Environment
 from deployments import server
@@ -41,7 +41,7 @@ def main() -> None:
         deployed(ui)
 
 
-def entered(page: Any, base: str, login: str) -> Ui:
+def entered(page: Page, base: str, login: str) -> Ui:
     """The UI, logged in."""
     ui = Ui(page, base=base)
     ui.log_in(login)
@@ -61,13 +61,19 @@ def another_page() -> Iterator[None]:
 
 @contextmanager
 def asking() -> Iterator[None]:
-    """The environment asks for approval."""
-    for approval in (True, False):
-        block: Any = Environment.load(ENVIRONMENT)
-        block.approval = approval
-        block.save(ENVIRONMENT, overwrite=True)
-        if approval:
-            yield
+    """The environment asks for approval while the block lasts."""
+    ask(True)
+    try:
+        yield
+    finally:
+        ask(False)
+
+
+def ask(approval: bool) -> None:
+    """Whether the environment asks for approval."""
+    block: Any = Environment.load(ENVIRONMENT)
+    block.approval = approval
+    block.save(ENVIRONMENT, overwrite=True)
 
 
 def shot(ui: Ui, name: str, height: int = 900) -> None:
@@ -87,11 +93,11 @@ def started(ui: Ui, deployment: str, text: str = "") -> Started:
     return ui.submit()
 
 
-def ended(ui: Ui, run: Started, artifact: str, heading: str) -> None:
+def ended(ui: Ui, run: Started, flow: str) -> None:
     """The run is over, and its report is on the screen."""
     ui.follow(run)
-    ui.open_artifact(artifact)
-    expect(ui.page.get_by_role("heading", name=heading).first).to_be_visible(timeout=SCREEN_MS)
+    ui.open_artifact(f"{flow}-{ENVIRONMENT}-{SERVICE}")
+    expect(ui.page.get_by_role("heading", name=SERVICE).first).to_be_visible(timeout=SCREEN_MS)
 
 
 def approved(ui: Ui) -> None:
@@ -121,7 +127,7 @@ def approved(ui: Ui) -> None:
 def with_the_page(ui: Ui) -> None:
     """Maintenance, on and off."""
     run = started(ui, "maintenance", text="We move house")
-    ended(ui, run, f"maintenance-{ENVIRONMENT}-{SERVICE}", "aintenance")
+    ended(ui, run, "maintenance")
     shot(ui, "maintenance")
     ui.open_form("maintenance")
     ui.pick(SERVICE)
@@ -141,12 +147,7 @@ def back(ui: Ui) -> None:
 
 def table(ui: Ui) -> None:
     """The fleet's health."""
-    for _ in range(4):
-        run = ui.quick_run("health-check")
-        ui.follow(run)
-        if ui.has_artifact(run):
-            break
-    ui.open_artifact("fleet-health")
+    ui.check_health()
     shot(ui, "health-table", height=700)
 
 
@@ -155,7 +156,7 @@ def gone(ui: Ui) -> None:
     ui.open_form("undeploy")
     ui.page.get_by_role("tab", name="Service").first.click()
     ui.pick(SERVICE)
-    ended(ui, ui.submit(), f"undeploy-{ENVIRONMENT}-{SERVICE}", SERVICE)
+    ended(ui, ui.submit(), "undeploy")
     shot(ui, "proof", height=1250)
 
 

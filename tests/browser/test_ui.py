@@ -10,14 +10,11 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.ui import BASE, RUN_MS, SCREEN_MS, Started, Ui
+from tests.browser.ui import BASE, SCREEN_MS, Started, Ui
 from tests.e2e.lab import ROOT, SANDBOX_PORT, Lab
 from tests.installation import SECRET
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
-
-ROUNDS = 4
-"""How many health checks a test starts at most: one that meets a scheduled round leaves without a table."""
 
 
 def test_without_the_login_the_api_refuses_and_the_ui_asks_for_it(lab: Lab, stranger: Page) -> None:
@@ -69,11 +66,11 @@ def test_a_custom_snapshot_from_the_form_completes_and_is_offered_at_once(lab: L
 
 def test_the_health_table_says_unknown_for_a_droplet_that_is_cut_off(lab: Lab, ui: Ui) -> None:
     lost, other = lab.droplets()
-    check_health(ui)
+    ui.check_health()
     expect(row(ui, lost)).to_contain_text("healthy", timeout=SCREEN_MS)
     cut(lab, lost, True)
     try:
-        check_health(ui)
+        ui.check_health()
     finally:
         cut(lab, lost, False)
     expect(row(ui, lost)).to_contain_text("unknown", timeout=SCREEN_MS)
@@ -114,17 +111,6 @@ def fill_context(ui: Ui, folder: str) -> None:
     if optional.count():
         optional.click()
     ui.page.locator("textarea").nth(1).fill(folder)
-
-
-def check_health(ui: Ui) -> None:
-    """Starts health checks until one has looked, and opens its table."""
-    for _ in range(ROUNDS):
-        run = ui.quick_run("health-check")
-        ui.follow(run)
-        if ui.has_artifact(run):
-            break
-    ui.open_artifact("fleet-health")
-    expect(ui.page.get_by_role("table")).to_be_visible(timeout=RUN_MS)
 
 
 def row(ui: Ui, droplet: str) -> Locator:

@@ -12,7 +12,7 @@ from prefect import Task
 
 from tests.flows import artifacts
 from tests.flows.fleet_of_fakes import Fleet, open_fleet
-from tests.histories.lane import Lane, open_lane
+from tests.histories.lane import open_lane
 
 SOON, LATE = timedelta(milliseconds=50), timedelta(seconds=5)
 OLD = timedelta(days=1)
@@ -71,15 +71,7 @@ def fleet(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Fleet]:
         with open_fleet(tmp_path) as opened:
             yield opened
         return
-    lane = request.getfixturevalue("lane")
-    with lane.open(tmp_path) as opened, pytest.MonkeyPatch.context() as patch:
+    with open_lane() as lane, lane.open(tmp_path) as opened, pytest.MonkeyPatch.context() as patch:
         opened.droplets.clock = lambda: lane.time.now() - OLD
         patch.setattr(artifacts, "published", lane.runs.artifacts)
-        yield opened
-
-
-@pytest.fixture
-def lane() -> Iterator[Lane]:
-    """The fast lane, for one test."""
-    with open_lane() as opened:
         yield opened
