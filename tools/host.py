@@ -92,7 +92,7 @@ def stop_docker() -> int:
     if not PID.exists():
         return 0
     if names := running():
-        print(f"The Docker Engine stays, with these containers on it: {', '.join(names)}. Once they have ended: make down")
+        print(f"The Docker Engine stays, for its containers: {', '.join(names)}. Once they have ended: make down")
         return 0
     pid = int(PID.read_text())
     if b"dockerd" in (Path(f"/proc/{pid}/cmdline").read_bytes() if Path(f"/proc/{pid}").exists() else b""):
