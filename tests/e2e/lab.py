@@ -30,7 +30,9 @@ from fleet.state import Droplet
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE = Path(".state/e2e")
-SANDBOX_PORT, EDGE_PORT, UI_PORT = 7800, 7880, 4299
+NUMBER = int(os.environ.get("LAB", "0"))
+"""Of several installations on one machine, each has a number, and ports of its own by it."""
+SANDBOX_PORT, EDGE_PORT, UI_PORT = 7800 + NUMBER, 7880 + NUMBER, 4299 + NUMBER
 ZONE = "example.test"
 DOMAIN = f"hello.{ZONE}"
 COMMAND_DEADLINE = 600
