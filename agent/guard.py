@@ -287,14 +287,12 @@ def main(arguments: list[str]) -> int:
     """The exit code: 0 when the droplet has an agent that it may keep, 2 for a command that does not exist."""
     paths = Paths()
     guard = Guard(Droplet(paths), paths)
-    commands: dict[str, Callable[[], None]] = {
-        "upgrade": guard.upgrade,
-        "settle": guard.settle,
-        "boot": lambda: guard.settle(restart=False),
-    }
-    if len(arguments) != 1 or arguments[0] not in commands:
+    if arguments not in (["upgrade"], ["settle"], ["boot"]):
         return 2
-    commands[arguments[0]]()
+    if arguments == ["upgrade"]:
+        guard.upgrade()
+    else:
+        guard.settle(restart=arguments == ["settle"])
     return 0
 
 
