@@ -71,7 +71,8 @@ class Droplet:
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
-        self.now, self.sleep = time.monotonic, time.sleep
+        self.now: Callable[[], float] = time.monotonic
+        self.sleep: Callable[[float], None] = time.sleep
 
     def run(self, *command: str) -> str:
         """What a command printed; raises Failed when it fails, or takes too long."""
@@ -88,8 +89,7 @@ class Droplet:
         """The version of the agent that answers; raises OSError when none does, or another certificate is shown."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(self._paths.run / "agent.pem")
-        name = self._paths.droplet.read_text().strip()
-        connection = _Local(name, context)
+        connection = _Local(self._paths.droplet.read_text().strip(), context)
         try:
             connection.request("GET", "/ping")
             return str(json.loads(connection.getresponse().read())["version"])

@@ -114,8 +114,8 @@ class Machine(ABC):
 
     def _settings(self) -> Settings:
         found = load(self._folder / "etc/deployer", self._folder / "state")
-        versions = {"home": self._folder / "opt/deployer", "upgrade_command": ("true",)}
-        return replace(found, run=self._folder / "run", address=self.address, **versions)
+        home = self._folder / "opt/deployer"
+        return replace(found, run=self._folder / "run", address=self.address, home=home, upgrade_command=("true",))
 
 
 class TlsMachine(Machine):
