@@ -11,7 +11,7 @@ A client is made from the DigitalOcean token and the droplet's name: both ends o
 
 from agent.client.api import AgentClient, AsyncAgentClient
 from agent.client.errors import AgentError, AgentProblem, AgentRefused, AgentUnreachable
-from agent.client.session import connect
+from agent.client.session import connect, takes_boot_secret
 
 __all__ = [
     "AgentClient",
@@ -21,4 +21,5 @@ __all__ = [
     "AgentUnreachable",
     "AsyncAgentClient",
     "connect",
+    "takes_boot_secret",
 ]

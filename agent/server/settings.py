@@ -59,6 +59,8 @@ class Settings:
     limits: Limits = Limits()
     seal_command: tuple[str, ...] = ("systemctl", "start", "deployer-seal.service")
     """What makes the system outside the agent's reach ready for a snapshot; waited for."""
+    examine_command: tuple[str, ...] = ("systemctl", "start", "deployer-examine.service")
+    """What examines the system outside the agent's reach: reads and removes `examine.json`, writes `examined.json`."""
 
     @property
     def secret_file(self) -> Path:
