@@ -13,7 +13,7 @@ demo: .venv/ready ## from nothing to a service on two droplets, through Prefect,
 test: .venv/ready ## everything needed, then the whole test suite
 	@$(PYTHON) tools/host.py test
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder
 
 test-long: .venv/ready ## what takes too long for every change: a SIGKILL at every step of the flows (half an hour)
 	@$(PYTHON) tools/host.py test

@@ -29,6 +29,9 @@ from tests.fakes.router import Crashes, FakeRouter
 from tests.transports import abort_all
 from tests.unit.agent.builders import DROPLET, LIMITS, NAME, TOKEN, settings, spec
 
+PATIENCE = 60.0
+"""Seconds that an answer may take on a machine that does much else."""
+
 
 @dataclass(frozen=True)
 class Droplet:
@@ -49,7 +52,7 @@ class Droplet:
         """A client that trusts the droplet, calls from this address, and sends this key, or none."""
         chosen = options(self.settings.secret, DROPLET, "127.0.0.1", self.port)
         transport = httpx.HTTPTransport(verify=chosen["verify"], local_address=address)
-        client = httpx.Client(base_url=chosen["base_url"], transport=transport, event_hooks=NAMED)
+        client = httpx.Client(base_url=chosen["base_url"], transport=transport, event_hooks=NAMED, timeout=PATIENCE)
         if key is not None:
             client.headers = httpx.Headers(
                 [(wire.KEY_HEADER.encode(), key if isinstance(key, bytes) else key.encode())]

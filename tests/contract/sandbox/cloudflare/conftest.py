@@ -48,7 +48,7 @@ def url(store: Store, limit: RateLimit, authority: trustme.CA, tmp_path: Path) -
 @pytest.fixture
 def http(url: str, authority: trustme.CA) -> Iterator[httpx.Client]:
     headers = {"authorization": f"Bearer {TOKEN}"}
-    with httpx.Client(base_url=url, verify=trusting(authority), headers=headers) as client:
+    with httpx.Client(base_url=url, verify=trusting(authority), headers=headers, timeout=60) as client:
         yield client
 
 

@@ -155,14 +155,16 @@ def droplets(sdk: pydo.Client) -> Droplets:
 @pytest.fixture
 def http(cloud: Cloud, authority: trustme.CA) -> Iterator[httpx.Client]:
     headers = {"authorization": f"Bearer {TOKENS['digitalocean']}"}
-    with httpx.Client(base_url=f"{cloud.url}/v2", verify=trusting(authority), headers=headers) as client:
+    with httpx.Client(base_url=f"{cloud.url}/v2", verify=trusting(authority), headers=headers, timeout=60) as client:
         yield client
 
 
 @pytest.fixture
 def control(cloud: Cloud, authority: trustme.CA) -> Iterator[httpx.Client]:
     headers = {"authorization": f"Bearer {TOKENS['control']}"}
-    with httpx.Client(base_url=f"{cloud.url}/sandbox", verify=trusting(authority), headers=headers) as client:
+    with httpx.Client(
+        base_url=f"{cloud.url}/sandbox", verify=trusting(authority), headers=headers, timeout=60
+    ) as client:
         yield client
 
 

@@ -96,7 +96,7 @@ def ports(store: Store, loop: Loop, authority: trustme.CA, tmp_path: Path) -> It
 @pytest.fixture
 def visitor(ports: Ports) -> Iterator[httpx.Client]:
     """A browser on the edge's plain port, which sends the Host that each test names."""
-    with httpx.Client(base_url=f"http://127.0.0.1:{ports.http}") as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{ports.http}", timeout=60) as client:
         yield client
 
 

@@ -43,7 +43,7 @@ def test_https_has_a_wildcard_certificate_of_the_given_authority(
     serve(FIRST)
     zone.point("hello", FIRST)
     for name in ("hello.example.test", "hello.example.test.localhost"):
-        with httpx.Client(verify=trusting(authority)) as client:
+        with httpx.Client(verify=trusting(authority), timeout=60) as client:
             told = client.get(
                 f"https://127.0.0.1:{ports.https}/", headers={"Host": name}, extensions={"sni_hostname": name}
             ).json()
