@@ -24,7 +24,7 @@ NAME = "shop-custom"
 
 def bases(fleet: Fleet) -> SnapshotBlock:
     """The base snapshot's block."""
-    return SnapshotBlock(snapshot_id=fleet.snapshot.id, name=fleet.snapshot.name, kind="base")
+    return SnapshotBlock.of(fleet.snapshot)
 
 
 def build(fleet: Fleet, **changes: Any) -> None:

@@ -39,9 +39,12 @@ def test_a_droplet_answers_what_its_system_says_and_keeps_neither_question_nor_a
 
 
 def test_a_system_that_cannot_be_examined_says_why_and_where_to_look(tmp_path: Path) -> None:
-    with droplet(tmp_path, examine_command=("ls", "/none")) as lab, lab.keyed() as http:
-        with pytest.raises(AgentProblem) as caught:
-            AgentClient(http).examine(wire.Examine(marks=(MARK,)))
+    with (
+        droplet(tmp_path, examine_command=("ls", "/none")) as lab,
+        lab.keyed() as http,
+        pytest.raises(AgentProblem) as caught,
+    ):
+        AgentClient(http).examine(wire.Examine(marks=(MARK,)))
     assert caught.value.problem.code == "examine"
     assert "cannot access '/none'" in caught.value.problem.message
     assert caught.value.problem.hint == "See `journalctl -u deployer-examine`."
