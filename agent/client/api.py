@@ -22,6 +22,7 @@ from agent.client.transport import (
     timeout_of,
     translated,
 )
+from agent.client.upgrades import UpgradeClient
 
 STREAM_SECONDS: Final = 600.0
 """The longest silence of a stream: a build step that says nothing, an archive that is being loaded."""
@@ -47,6 +48,11 @@ class AgentClient:
     def __init__(self, http: httpx.Client, fencing: int | None = None) -> None:
         self._http = http
         self._fence = {} if fencing is None else {wire.FENCING_HEADER: str(fencing)}
+
+    @property
+    def upgrades(self) -> UpgradeClient:
+        """The calls about the agent's own version."""
+        return UpgradeClient(self._http)
 
     def ping(self) -> wire.Ping:
         """Alive, and which version."""

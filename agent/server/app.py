@@ -17,8 +17,20 @@ from agent.server.leases import Leases
 from agent.server.limits import AccessLog, Gate
 from agent.server.peers import Peers, peers_of
 from agent.server.ports import Engine, Router
-from agent.server.routes import containers, enrol, examination, images, inventory, leases, node, peers, routing
+from agent.server.routes import (
+    containers,
+    enrol,
+    examination,
+    images,
+    inventory,
+    leases,
+    node,
+    peers,
+    routing,
+    upgrades,
+)
 from agent.server.settings import Settings
+from agent.server.upgrades import Upgrades
 from agent.server.work import Work
 
 
@@ -37,15 +49,17 @@ def create_context(
     settings: Settings, engine: Engine, router: Router, stop: Callable[[], None], table: Peers | None
 ) -> Context:
     """What the routes of an agent that just starts share."""
+    other_version = Upgrades(settings)
     return Context(
         settings=settings,
         engine=engine,
         router=router,
         work=Work(settings.limits.lock_seconds),
-        leases=Leases(settings.state / "leases.json"),
+        leases=Leases(settings.state / "leases.json", closed=other_version.closed),
         images=Images(engine, settings),
         cursors=Cursors(),
         peers=table or peers_of(settings, engine),
+        upgrades=other_version,
         stop=stop,
     )
 
@@ -53,7 +67,7 @@ def create_context(
 def create_api(context: Context) -> FastAPI:
     """The routes, with nothing around them that would keep anybody out."""
     app = FastAPI(title="Deployer node agent", version=agent.__version__, docs_url=None, redoc_url=None)
-    enrolled = (node, containers, leases, images, routing, peers, inventory, examination)
+    enrolled = (node, containers, leases, images, routing, peers, inventory, upgrades, examination)
     for part in enrolled if context.settings.enrolled else (enrol,):
         app.include_router(part.routes(context))
     errors.install(app)

@@ -12,7 +12,8 @@ from agent.server.errors import TooLarge, describe, reply
 from agent.server.settings import Limits
 
 ARCHIVES = frozenset({"/images/load", "/images/build"})
-"""Routes whose body is streamed to the disk; every other one takes a small JSON document."""
+"""Routes whose body is streamed to the disk; every other one, but for the next, takes a small JSON document."""
+UPGRADE = "/upgrade"
 log = logging.getLogger("agent.access")
 
 
@@ -29,7 +30,7 @@ class Gate:
         if scope["type"] != "http" or scope["path"] == "/ping":
             await self._app(scope, receive, send)
             return
-        limit = self._limits.archive_bytes if scope["path"] in ARCHIVES else self._limits.json_bytes
+        limit = self._limit(scope["path"])
         if _length(scope) > limit:
             await reply(*describe(TooLarge(limit)), {"connection": "close"})(scope, receive, send)
             return
@@ -42,6 +43,11 @@ class Gate:
             await self._app(scope, _counted(receive, limit), send)
         finally:
             self._inside -= 1
+
+    def _limit(self, path: str) -> int:
+        if path == UPGRADE:
+            return self._limits.bundle_bytes
+        return self._limits.archive_bytes if path in ARCHIVES else self._limits.json_bytes
 
 
 class AccessLog:
