@@ -17,6 +17,7 @@ from blocks.environment import Environment
 from blocks.snapshot import Snapshot as SnapshotBlock
 from fleet import lineage, naming
 from fleet.errors import DeployerError, InvalidInput
+from fleet.pruning import DOLLARS_PER_GIGABYTE
 from fleet.state import Snapshot
 from tasks.health import list_environments
 from tasks.policy import step
@@ -27,8 +28,6 @@ NO_PACKAGES: Mapping[str, Mapping[str, str]] = {}
 Packages = Mapping[str, Mapping[str, str]]
 """Packages and their versions, by the id of their snapshot."""
 _KEY = "snapshots"
-DOLLARS_PER_GIGABYTE = 0.06
-"""What DigitalOcean asks for a gigabyte of snapshots in a month."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,9 @@ class Droplets(Protocol):
     def read_tagged(self, tag: str) -> list[Droplet]:
         """All droplets that carry the tag (all pages). An empty list never means that all are gone."""
 
+    def read_all(self) -> list[Droplet]:
+        """All droplets of the account (all pages), ours and others."""
+
     def read(self, droplet_id: int) -> Droplet | None:
         """One droplet, or None when the provider says that it does not exist."""
 

@@ -15,7 +15,7 @@ from blocks.cloudflare import CloudflareCredentials
 from blocks.digitalocean import DigitalOceanCredentials
 from blocks.service import Service
 from blocks.snapshot import Snapshot
-from fleet import naming, spec, state
+from fleet import lineage, naming, spec, state
 from fleet.errors import InvalidInput
 from tests.unit.blocks import examples
 from tests.unit.blocks.examples import (
