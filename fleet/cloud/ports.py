@@ -47,6 +47,9 @@ class Snapshots(Protocol):
     def read_all(self) -> list[Snapshot]:
         """All droplet snapshots (all pages)."""
 
+    def exists(self, snapshot_id: str) -> bool:
+        """Whether a snapshot of this id is there, asked by the id itself: lists lag."""
+
     def describe(self, snapshot_id: str, description: str) -> None:
         """Writes the description."""
 

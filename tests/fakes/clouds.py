@@ -217,6 +217,11 @@ class FakeSnapshots:
         self._faults.enter("snapshots.read_all")
         return list(self.all.values())
 
+    def exists(self, snapshot_id: str) -> bool:
+        """Whether it is there."""
+        self._faults.enter("snapshots.exists")
+        return snapshot_id in self.all
+
     def describe(self, snapshot_id: str, description: str) -> None:
         """Writes the description."""
         self._faults.enter("snapshots.describe")

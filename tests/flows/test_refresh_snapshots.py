@@ -63,6 +63,15 @@ def test_what_is_ready_is_offered_and_what_is_gone_is_not(fleet: Fleet, saved: E
     assert offered() == {"demo-base"}
 
 
+def test_what_a_list_does_not_show_yet_is_still_offered(
+    fleet: Fleet, saved: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(fleet.cloud.snapshots, "read_all", list)
+        refresh_snapshots()
+    assert offered() == {"demo-base"}
+
+
 def test_while_the_provider_is_down_the_last_list_stays_and_its_age_is_shown(fleet: Fleet, saved: Environment) -> None:
     refresh_snapshots()
     fleet.cloud.snapshots.all.clear()

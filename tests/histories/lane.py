@@ -139,6 +139,7 @@ def _without_prefect(patch: pytest.MonkeyPatch, runs: Runs) -> None:
     # Documents are Prefect's: tests that look at them run through it.
     patch.setattr("tasks.kept._mirror", lambda *_: None)
     patch.setattr("tasks.mirrors._mirror", lambda *_: None)
+    patch.setattr("tasks.mirrors.documents", dict)
     for name in ("mirrors", "pruning"):
         patch.setattr(f"tasks.{name}.list_environments", list)
     for name in LOGGING:
