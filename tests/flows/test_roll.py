@@ -55,7 +55,7 @@ def target(fleet: Fleet, name: str = "demo-new") -> Snapshot:
     """Another snapshot."""
     known = {one.name: one for one in fleet.cloud.snapshots.read_all()}
     found = known.get(name) or fleet.cloud.snapshots.add(name, tags=naming.snapshot_tags("base"))
-    return Snapshot(snapshot_id=found.id, name=found.name, kind="base")
+    return Snapshot.of(found)
 
 
 def there(fleet: Fleet) -> list[Machine]:
