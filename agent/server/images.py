@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Final
 
-from agent import wire
+from agent import contexts, wire
 from agent.server import archives
 from agent.server.errors import Failure
 from agent.server.ports import BuildRequest, Engine, EngineAbsent, EngineDown, EngineError, Stream
@@ -84,16 +84,24 @@ class Images:
         self._arrived[found.id] = time.monotonic()
         return found
 
+    def check(self, file: IO[bytes], dockerfile: str) -> None:
+        """Look through a spooled context before anything is built of it.
+
+        Raises:
+            Failure: 422, it would reach out of the build, or unpack to too much.
+        """
+        try:
+            contexts.check(file, dockerfile)
+        except contexts.Unfit as error:
+            raise Failure(422, "context", f"The build context {error}.", "Mend it; nothing was built.") from error
+
     def build(self, file: IO[bytes], request: BuildRequest) -> Stream[wire.BuildEvent]:
-        """Build a spooled context, so that the same context gives the same image on any droplet that runs it.
+        """Build a context that was checked, so that the same one gives the same image on any droplet that runs it.
 
         Docker's own cache knows only what was built here, not what was brought here; hence the containers' images.
         """
-        file.seek(0)
         known = tuple(sorted({one.image for one in self._engine.instances()}))
-        return self._engine.build(
-            iter(lambda: file.read(archives.CHUNK_BYTES), b""), replace(request, cache_from=known)
-        )
+        return self._engine.build(contexts.rewritten(file), replace(request, cache_from=known))
 
     def pull(self, reference: str) -> wire.Image:
         """Pull by dockerd's own means; nobody knows before how large it is, so only the reserve is looked at.

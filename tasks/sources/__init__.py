@@ -16,6 +16,8 @@ from tasks.sources import archives, controller, git
 
 Log = Callable[[str], None]
 BLOCK = 1 << 20
+MOMENT = 315_532_800
+"""The first second of 1980, the oldest that every packer knows."""
 
 
 def check(source: Source) -> None:
@@ -77,7 +79,7 @@ def packed(source: Built, log: Log) -> Iterator[IO[bytes]]:
         if source.build_on == "controller":
             with controller.open_docker() as docker:
                 check_base(docker, folder, source.dockerfile)
-        with contexts.pack(folder, source.dockerfile, title(source)) as archive:
+        with contexts.pack(folder, source.dockerfile, title(source), _moment(source)) as archive:
             yield archive
 
 
@@ -133,6 +135,12 @@ def title(source: Built) -> str:
             return f"archive {path}{_at(folder)}"
         case GitSource(url, revision, folder):
             return f"repository {url} at {revision}{_at(folder)}"
+
+
+def _moment(source: Built) -> int | None:
+    """When all files were changed, where the folder was made just now and its own times say nothing."""
+    made_now = isinstance(source, GitSource) or (isinstance(source, ArchiveSource) and source.path.endswith(".zip"))
+    return MOMENT if made_now else None
 
 
 def _digest(archive: IO[bytes]) -> str:

@@ -16,10 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
+from agent import contexts as agent_contexts
 from fleet.errors import InvalidInput
-from tasks import contexts
 
-MEMBERS_LIMIT = 100_000
 READ_LIMIT = 16 << 20
 """No header is larger; one that says so would be read into memory at once."""
 _GZIP = b"\x1f\x8b"
@@ -73,10 +72,10 @@ def members(path: Path) -> Iterator[Member]:
         count, size = count + 1, size + member.size
         if member.name.startswith("/") or ".." in member.name.split("/"):
             raise _unfit(path, f"holds {member.name!r}, which leads out of it")
-        if count > MEMBERS_LIMIT:
-            raise _unfit(path, f"holds more than {MEMBERS_LIMIT} files")
-        if size > contexts.LIMIT_MIB << 20:
-            raise _unfit(path, f"holds more than {contexts.LIMIT_MIB} MiB")
+        if count > agent_contexts.ENTRIES_LIMIT:
+            raise _unfit(path, f"holds more than {agent_contexts.ENTRIES_LIMIT} files")
+        if size > agent_contexts.LIMIT_MIB << 20:
+            raise _unfit(path, f"holds more than {agent_contexts.LIMIT_MIB} MiB")
         yield member
 
 

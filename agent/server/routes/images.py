@@ -97,6 +97,7 @@ def _receiving(router: APIRouter, context: Context) -> None:
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(images.spool())
             await _spool(context, request, file)
+            await call(images.check, file, dockerfile)
             rest = stack.pop_all()
         order = BuildRequest(tag=tag, dockerfile=dockerfile)
         return StreamingResponse(_built(context, file, order, rest), media_type="application/x-ndjson")

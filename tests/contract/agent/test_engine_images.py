@@ -8,10 +8,11 @@ from contextlib import closing
 
 import pytest
 
-from agent import wire
+from agent import contexts, wire
 from agent.server import archives
-from agent.server.ports import Engine, EngineAbsent, EngineError
+from agent.server.ports import BuildRequest, Engine, EngineAbsent, EngineError
 from tests.contract.agent.engines import Lab, built
+from tests.fakes.engine import tar
 from tests.unit.agent.builders import NAME, spec
 
 TWO_LAYERS = "FROM scratch\nCOPY one /one\nCOPY two /two\n"
@@ -161,3 +162,12 @@ def test_the_sizes_of_an_images_layers_are_told_topmost_first(lab: Lab) -> None:
 def test_a_context_whose_dockerfile_is_empty_is_refused_before_anything_is_built(lab: Lab) -> None:
     with pytest.raises(EngineError):
         built(lab.engine, f"{lab.repository}:nothing", "", one=b"1")
+
+
+def test_a_context_that_was_written_anew_gives_the_same_image(lab: Lab) -> None:
+    content = tar({"Dockerfile": TWO_LAYERS.encode(), "one": b"anew", "two": b"2"})
+    images = []
+    for chunks in ([content], contexts.rewritten(io.BytesIO(content))):
+        with closing(lab.engine.build(chunks, BuildRequest(tag=f"{lab.repository}:anew"))) as stream:
+            images.append(list(stream)[-1].image)
+    assert images[0] == images[1]

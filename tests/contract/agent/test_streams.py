@@ -21,6 +21,7 @@ from tests.contract.agent.serving import Droplet, droplet
 from tests.contract.sandbox.cloudflare.serving import until
 from tests.fakes.engine import tar, untar
 from tests.unit.agent.builders import LIMITS, NAME, release
+from tests.unit.agent.test_contexts import REACHES_OUT, packed
 
 LOGS = f"/containers/{NAME}/logs"
 STRANGE = ["news", "more\twith a tab", "\x1b[31mred\u2028", "\x85\x1e\x0c", "ключ"]
@@ -138,6 +139,31 @@ def test_a_build_with_a_strange_name_is_refused(lab: Droplet, params: dict[str, 
     with lab.keyed() as http:
         reply = http.post("/images/build", params=params, content=b"")
     assert (reply.status_code, reply.json()["code"]) == (422, "invalid")
+    assert "engine.build" not in lab.engine.crashes.calls
+
+
+@pytest.mark.parametrize("name", REACHES_OUT)
+def test_a_context_that_reaches_out_is_refused_before_anything_is_built(
+    lab: Droplet, tmp_path: Path, name: str
+) -> None:
+    members, why = REACHES_OUT[name]
+    with lab.client() as client, pytest.raises(AgentProblem, match=why) as caught:
+        list(client.build([packed(*members).getvalue()], "mine:2"))
+    assert caught.value.problem.code == "context"
+    assert "engine.build" not in lab.engine.crashes.calls
+    assert list(lab.settings.spool.iterdir()) == []
+    assert {path.name for path in tmp_path.rglob("*")} == {"state", "spool", "leases.json", "run", "agent.pem"}
+
+
+@pytest.mark.parametrize(
+    "dockerfile", [b"# syntax=evil/frontend\nFROM hello:1\n", b"FROM hello:1\nRUN --network=host true\n"]
+)
+def test_a_dockerfile_that_reaches_out_is_refused_before_anything_is_built(
+    lab: Droplet, client: AgentClient, dockerfile: bytes
+) -> None:
+    with pytest.raises(AgentProblem, match="The build context cannot be built: its Dockerfile") as caught:
+        list(client.build([packed(dockerfile=dockerfile).getvalue()], "mine:2"))
+    assert caught.value.problem.code == "context"
     assert "engine.build" not in lab.engine.crashes.calls
 
 

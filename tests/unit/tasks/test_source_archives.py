@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from agent import contexts
 from fleet.errors import InvalidInput
-from tasks import contexts
 from tasks.sources import archives
 
 FILES = {"Dockerfile": "FROM scratch\n", "web/app.py": "print(1)\n"}
@@ -130,7 +130,7 @@ def test_a_program_in_a_zip_stays_one(tmp_path: Path) -> None:
 
 
 def test_more_files_than_the_limit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "MEMBERS_LIMIT", 1)
+    monkeypatch.setattr(contexts, "ENTRIES_LIMIT", 1)
     with pytest.raises(InvalidInput, match="holds more than 1 files"):
         archives.check(tarred(tmp_path / "a.tar"), "", "Dockerfile")
 

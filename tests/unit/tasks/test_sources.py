@@ -163,10 +163,12 @@ def test_a_dockerfile_says_whether_it_needs_the_base(tmp_path: Path, text: str, 
     assert contexts.needs_base(tmp_path, "Dockerfile") is needs
 
 
-def test_a_context_that_is_too_large_is_refused_while_it_is_packed(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(contexts, "LIMIT_MIB", 1)
-    (folder / "web" / "large").write_bytes(b"0" * (2 << 20))
-    with pytest.raises(InvalidInput, match=r"is larger than 1 MiB\. Name what the image does not need"):
-        contexts.pack(folder / "web", "Dockerfile")
+def test_a_git_checkout_is_the_same_tar_each_time_it_is_fetched(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "repository")
+    (repository.folder / "Dockerfile").write_text("FROM scratch\n")
+    source = GitSource(repository.url, repository.commit("one"))
+    seen = []
+    for _ in range(2):
+        with sources.packed(source, lambda line: None) as archive, tarfile.open(fileobj=archive) as tar:
+            seen.append([(member.name, member.mtime) for member in tar])
+    assert seen == [[("Dockerfile", sources.MOMENT), ("app", sources.MOMENT)]] * 2
