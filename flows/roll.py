@@ -5,7 +5,8 @@ from __future__ import annotations
 from blocks.environment import Environment
 from blocks.snapshot import Snapshot
 from fleet.roll import Move
-from tasks import approvals, firewalls, kept, moves, rolls
+from flows.deploy import deploy
+from tasks import approvals, bases, firewalls, kept, moves, rolls
 from tasks.locks import WhenLocked
 from tasks.roll_report import Report, roll_report
 from tasks.rolls import RollOrder
@@ -24,6 +25,7 @@ def roll(
 
     A new droplet comes in, gets all that serves on the old one, and proves it; only then the old one leaves DNS, is
     drained, and destroyed. A failure leaves the old one serving. A run that was killed is gone on with by the next.
+    Services whose block says so are deployed at the end, if they are not built on the base of their new droplets.
 
     Args:
         environment: whose droplets.
@@ -40,11 +42,12 @@ def roll(
         return
     approvals.ask(order, plan, environment)
     with roll_report(plan, environment) as report:
-        if report.is_idle():
-            return
-        firewalls.apply(plan.firewall, environment)
+        if not report.is_idle():
+            firewalls.apply(plan.firewall, environment)
         for planned in plan.moves:
             give_way(order, planned, report, when_locked, environment)
+    for service in bases.outdated(order, environment):
+        deploy(service, snapshot, when_locked=when_locked)
     kept.refresh(environment)
 
 
@@ -57,6 +60,7 @@ def give_way(order: RollOrder, planned: Move, report: Report, when: WhenLocked, 
         held = moves.extend(locks, new)
         with moves.proven(move, new, held, environment):
             moves.bring(move, new, held, environment)
+        report.warnings += bases.warn_of_move(move, new, environment)
         moves.point(order, move, new, held, environment)
         moves.end(move, held, environment)
         report.moved(move, new)

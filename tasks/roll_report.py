@@ -25,6 +25,8 @@ class Report:
     began: float = field(default_factory=time.monotonic)
     done: dict[str, tuple[str, float]] = field(default_factory=dict)
     """By the old droplet's name: the new one's, and after how many seconds."""
+    warnings: list[str] = field(default_factory=list)
+    """What somebody should look at, although all went well."""
 
     @property
     def key(self) -> str:
@@ -52,6 +54,7 @@ class Report:
         title = f"# {self.environment.title()} · snapshot {self.plan.snapshot}"
         parts = [title, f"**{self._outcome(error)}** ({time.monotonic() - self.began:.1f} s)"]
         parts.append(table(("droplet", "now", "moved", "after"), self._rows()))
+        parts += [f"⚠️ {warning}" for warning in self.warnings]
         if error is not None:
             parts += ["## What happened", fenced(str(error))]
         cause = error.__cause__ if isinstance(error, HalfDone) else error

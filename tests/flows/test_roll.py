@@ -211,3 +211,53 @@ def test_a_roll_that_is_killed_at_any_change_is_finished_by_the_next(
         if not death.over:
             break
     assert not death.over
+
+
+def bases(fleet: Fleet, content: bytes) -> None:
+    """New droplets have a base image with this in it, and the service is built on that."""
+    boot: Any = fleet.droplets._boot
+
+    def booted(*given: Any) -> Machine:
+        machine: Machine = boot(*given)
+        machine.engine.add_image(content, tag="local/base:latest")
+        return machine
+
+    fleet.droplets._boot = booted
+    (fleet.context / "Dockerfile").write_text('FROM local/base:latest\nCOPY app /app\nCMD ["/app"]\n')
+
+
+def test_an_image_on_another_base_than_its_new_droplets_is_named(fleet: Fleet) -> None:
+    bases(fleet, b"base one")
+    deployed(fleet)
+    release = fleet.machines[0].releases["current"]
+    bases(fleet, b"base two")
+    to = target(fleet)
+    roll(fleet.environment(), to)
+    check_rolled(fleet, to, release)
+    assert latest(REPORT).count("hello is built on the base") == 2
+
+
+def test_a_service_that_wants_it_is_built_anew_on_the_base_of_its_new_droplets(fleet: Fleet) -> None:
+    bases(fleet, b"base one")
+    service = saved(fleet.service(on_another_base="rebuild"))
+    deploy(service)
+    before, to = fleet.machines[0].releases["current"], target(fleet)
+    bases(fleet, b"base two")
+    roll(fleet.environment(), to)
+    (release,) = fleet.serving
+    assert release > before
+    check = [machine.releases["current"] for machine in there(fleet)]
+    assert check == [release, release]
+    changes = fleet.changes
+    roll(fleet.environment(), to)
+    assert fleet.changes == changes
+
+
+def test_a_deploy_to_droplets_with_different_bases_names_them(fleet: Fleet) -> None:
+    bases(fleet, b"base one")
+    deploy(fleet.service(replicas=1))
+    bases(fleet, b"base two")
+    fleet.write("two")
+    (fleet.context / "Dockerfile").write_text('FROM local/base:latest\nCOPY app /app\nCMD ["/app"]\n')
+    deploy(fleet.service(replicas=2))
+    assert latest("deploy-demo-prod-hello").count("⚠️ hello is built on the base") == 1
