@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from fleet import checks
 from fleet.errors import InvalidInput, PermanentError
@@ -18,6 +19,9 @@ from fleet.spec import EnvironmentSpec
 TAG = "deployer"
 BAKE_TAG = "deployer-bake"
 """Droplets that are being made into a snapshot; never part of an environment."""
+READY_TAG, REJECTED_TAG = f"{TAG}-ready", f"{TAG}-rejected"
+"""What the first droplet made from a snapshot has shown of it; a snapshot that has neither is never offered."""
+SnapshotState = Literal["ready", "rejected", "unproven", "foreign"]
 RELEASE = re.compile(r"([0-9]{8}t[0-9]{6})-([0-9a-f]{6})")
 CONTAINER = re.compile(r"([0-9a-f]{6})_([a-z][a-z0-9-]{0,38})_([a-z][a-z0-9-]{0,38})_([a-z][a-z0-9-]{0,38})")
 TOMBSTONE = f"{TAG}-tombstone"
@@ -182,6 +186,18 @@ def firewall(spec: EnvironmentSpec) -> str:
 def snapshot_tags(kind: str) -> frozenset[str]:
     """The tags of a snapshot of ours; `kind` is `base` or `custom`."""
     return frozenset({TAG, f"{TAG}-{kind}"})
+
+
+def snapshot_state(tags: frozenset[str]) -> SnapshotState:
+    """What a snapshot is fit for; `foreign` when it is not ours.
+
+    `unproven` until a droplet made from it has been examined, which makes it `ready` or `rejected`.
+    """
+    if snapshot_kind(tags) is None:
+        return "foreign"
+    if REJECTED_TAG in tags:
+        return "rejected"
+    return "ready" if READY_TAG in tags else "unproven"
 
 
 def snapshot_kind(tags: frozenset[str]) -> str | None:

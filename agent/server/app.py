@@ -17,7 +17,18 @@ from agent.server.leases import Leases
 from agent.server.limits import AccessLog, Gate
 from agent.server.peers import Peers, peers_of
 from agent.server.ports import Engine, Router
-from agent.server.routes import containers, enrol, images, inventory, leases, node, peers, routing, upgrades
+from agent.server.routes import (
+    containers,
+    enrol,
+    examination,
+    images,
+    inventory,
+    leases,
+    node,
+    peers,
+    routing,
+    upgrades,
+)
 from agent.server.settings import Settings
 from agent.server.upgrades import Upgrades
 from agent.server.work import Work
@@ -56,12 +67,8 @@ def create_context(
 def create_api(context: Context) -> FastAPI:
     """The routes, with nothing around them that would keep anybody out."""
     app = FastAPI(title="Deployer node agent", version=agent.__version__, docs_url=None, redoc_url=None)
-    parts = (
-        (node, containers, leases, images, routing, peers, inventory, upgrades)
-        if context.settings.enrolled
-        else (enrol,)
-    )
-    for part in parts:
+    enrolled = (node, containers, leases, images, routing, peers, inventory, upgrades, examination)
+    for part in enrolled if context.settings.enrolled else (enrol,):
         app.include_router(part.routes(context))
     errors.install(app)
     app.add_api_route("/ping", context.ping, summary="Alive, and which version; needs no key")

@@ -42,6 +42,7 @@ from agent.wire.containers import (
     Verdict,
     Volume,
 )
+from agent.wire.examination import Examination, Examine, Found, fingerprint
 from agent.wire.images import BuildEvent, Image, ImageMissing, ImagePull, ImageQuery, ImageSave, Pruned
 from agent.wire.inventory import Inventory
 from agent.wire.jobs import JobRun, JobRuns
@@ -72,6 +73,9 @@ __all__ = [
     "Digest",
     "Disk",
     "Enrol",
+    "Examination",
+    "Examine",
+    "Found",
     "Health",
     "Host",
     "Image",
@@ -117,4 +121,5 @@ __all__ = [
     "Verdict",
     "VerdictWord",
     "Volume",
+    "fingerprint",
 ]

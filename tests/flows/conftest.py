@@ -29,12 +29,17 @@ MODULES = (
     "locks",
     "logs",
     "maintenance",
+    "keys",
+    "mirrors",
     "peers",
     "plans",
+    "probes",
     "releases",
     "removal",
     "reports",
     "rollouts",
+    "sealing",
+    "snapshots",
     "tombstones",
 )
 
