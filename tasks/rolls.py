@@ -51,7 +51,7 @@ def check(environment: Environment, snapshot: Snapshot | None, leave_pinned: boo
     """Everything that can be known to fail, fails here, before anything has been changed.
 
     Raises:
-        InvalidInput: there is no snapshot to move to, or it is not where the droplets are.
+        InvalidInput: there is no snapshot to move to, it was rejected, or it is not where the droplets are.
         Refused: a token was not accepted.
     """
     spec = environment.spec(snapshot)
@@ -60,6 +60,7 @@ def check(environment: Environment, snapshot: Snapshot | None, leave_pinned: boo
             f"{environment.title()} has no snapshot to move to.", hint="Choose one in the run form, or make it first."
         )
     plans.check_region(environment, spec)
+    _check_snapshot(spec.snapshot, environment)
     owner = environment.digitalocean.client().account.read_owner()
     services = {naming.container(owner, spec, one.name): one.spec() for one in list_services(environment)}
     return RollOrder(owner, spec, services, secrets.token_hex(6), leave_pinned)
@@ -117,6 +118,15 @@ def locked(
         if move is not None and (environment.approval or not {one.container for one in move.services} <= {*held}):
             _check_same(planned, move)
         yield held, move
+
+
+def _check_snapshot(snapshot: str, environment: Environment) -> None:
+    found = next((one for one in environment.digitalocean.client().snapshots.read_all() if one.id == snapshot), None)
+    if found is not None and naming.snapshot_state(found.tags) == "rejected":
+        raise InvalidInput(
+            f"The snapshot {found.name} was examined and rejected: no droplet may be made from it.",
+            hint="Choose another, or run build-snapshot again.",
+        )
 
 
 def _check_same(planned: Move, now: Move) -> None:

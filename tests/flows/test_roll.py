@@ -153,6 +153,16 @@ def test_a_service_that_is_filled_in_otherwise_than_it_runs_is_named_before_anyt
     assert fleet.changes == before
 
 
+def test_nothing_is_moved_to_a_snapshot_that_was_rejected(fleet: Fleet) -> None:
+    deployed(fleet, replicas=1)
+    tags = naming.snapshot_tags("base") | {naming.REJECTED_TAG}
+    bad = Snapshot.of(fleet.cloud.snapshots.add("demo-bad", tags=tags))
+    before = fleet.changes
+    with pytest.raises(InvalidInput, match="demo-bad was examined and rejected"):
+        roll(fleet.environment(), bad)
+    assert fleet.changes == before
+
+
 def test_a_release_that_does_not_come_up_on_the_new_droplet_leaves_the_old_one_and_nothing_else(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
