@@ -15,6 +15,7 @@ from agent.server.peers import Peers
 from agent.server.ports import Engine, Router
 from agent.server.settings import Settings
 from agent.server.slots import Service
+from agent.server.uploads import Uploads
 from agent.server.work import Work
 
 
@@ -28,6 +29,7 @@ class Context:
     work: Work
     leases: Leases
     images: Images
+    uploads: Uploads
     cursors: Cursors
     peers: Peers
     stop: Callable[[], None]

@@ -13,6 +13,7 @@ from agent.server.settings import Limits
 
 ARCHIVES = frozenset({"/images/load", "/images/build"})
 """Routes whose body is streamed to the disk; every other one takes a small JSON document."""
+UPLOADS = "/uploads/"
 log = logging.getLogger("agent.access")
 
 
@@ -29,7 +30,7 @@ class Gate:
         if scope["type"] != "http" or scope["path"] == "/ping":
             await self._app(scope, receive, send)
             return
-        limit = self._limits.archive_bytes if scope["path"] in ARCHIVES else self._limits.json_bytes
+        limit = self._limits.archive_bytes if _is_archive(scope) else self._limits.json_bytes
         if _length(scope) > limit:
             await reply(*describe(TooLarge(limit)), {"connection": "close"})(scope, receive, send)
             return
@@ -80,6 +81,11 @@ class AccessLog:
         fields = {"method": scope["method"], "path": scope["path"][:200], "status": status, "ms": round(seconds * 1000)}
         fields["client"] = scope["client"][0] if scope.get("client") else ""
         log.log(logging.DEBUG if quiet else logging.INFO, "call", extra={"fields": fields})
+
+
+def _is_archive(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path in ARCHIVES or (path.startswith(UPLOADS) and scope["method"] == "PUT")
 
 
 def _length(scope: Scope) -> int:

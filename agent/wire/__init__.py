@@ -49,11 +49,13 @@ from agent.wire.leases import Lease, LeaseRequest, Leases
 from agent.wire.node import Disk, Enrol, LogLine, Logs, Node, Ping
 from agent.wire.peers import PEER_PORT, Peer, PeerList, Peers, PeerTable
 from agent.wire.routes import Maintenance, Route, Routes
+from agent.wire.uploads import DOCKERFILE, TAG, Build, Upload
 
 __all__ = [
     "API_VERSION",
     "CRON",
     "DIGEST",
+    "DOCKERFILE",
     "FENCING_HEADER",
     "HOST",
     "KEY_HEADER",
@@ -61,6 +63,8 @@ __all__ = [
     "PEER_PORT",
     "PORT",
     "RELEASE",
+    "TAG",
+    "Build",
     "BuildEvent",
     "Changed",
     "Container",
@@ -107,6 +111,7 @@ __all__ = [
     "Routes",
     "Slot",
     "Stop",
+    "Upload",
     "Variable",
     "Verdict",
     "VerdictWord",

@@ -136,8 +136,9 @@ class FakeEngine:
 
     `label` is the prefix that `create` tags images with.
     `add_image` puts an image on the droplet; `say` lets a container write to its log; `exit` ends its process.
-    `secrets` has what each (name, release) was given, `volumes` whose each volume is, `runs` the services of the
-    extra containers in which runs overlap. `close`, or leaving the `with` block, ends all listeners.
+    `lent` has the secrets that each build was given, `secrets` what each (name, release) was, `volumes` whose each
+    volume is, `runs` the services of the extra containers in which runs overlap.
+    `close`, or leaving the `with` block, ends all listeners.
     """
 
     label = "deployer"
@@ -145,6 +146,7 @@ class FakeEngine:
     def __init__(self, crashes: Crashes | None = None) -> None:
         self.crashes = crashes or Crashes()
         self.down = False
+        self.lent: list[dict[str, str]] = []
         self.mute: set[str] = set()
         self.crashing: set[str] = set()
         self.unstartable: set[str] = set()
@@ -437,6 +439,10 @@ class FakeEngine:
         steps = [line for line in files[request.dockerfile].decode().split("\n") if line.strip()]
         layers: list[bytes] = []
         copied: set[str] = set()
+        if any("--mount" in step for step in steps) and not request.buildkit:
+            yield wire.BuildEvent(error="the --mount option requires BuildKit")
+            return
+        self.lent.append(dict(request.secrets))
         for number, step in enumerate(steps, 1):
             yield wire.BuildEvent(line=f"Step {number}/{len(steps)} : {step}")
             word, _, rest = step.partition(" ")
@@ -459,6 +465,7 @@ class FakeEngine:
                 raise EngineError(f"COPY failed: file not found in build context: {rest[0]}")
             copied.add(rest[1])
             return [tar({rest[1].lstrip("/"): files[rest[0]]})]
+        rest = [part for part in rest if not part.startswith("--")]
         if word == "RUN" and json.loads(" ".join(rest))[0] not in copied:
             raise EngineError("OCI runtime create failed: no such file or directory: unknown")
         if word not in {"RUN", "CMD", "LABEL"}:
