@@ -5,6 +5,7 @@ Selection is always by these, never by a pattern over names and never by a local
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from collections.abc import Iterable
@@ -175,6 +176,26 @@ def snapshot_tags(kind: str) -> frozenset[str]:
 def snapshot_kind(tags: frozenset[str]) -> str | None:
     """`base`, `custom`, or None when a snapshot with these tags is not ours."""
     return next((kind for kind in ("base", "custom") if f"{TAG}-{kind}" in tags), None)
+
+
+def description_tag(description: str) -> str:
+    """A snapshot's description as a tag of it, in letters that a tag may have.
+
+    Raises:
+        InvalidInput: it is too long for one.
+    """
+    checks.check_description(description)
+    return f"{TAG}-about:{base64.b32encode(description.encode()).decode().rstrip('=').lower()}"
+
+
+def description(tags: frozenset[str]) -> str:
+    """The description among a snapshot's tags; empty where it has none."""
+    found = next((tag for tag in sorted(tags) if tag.startswith(f"{TAG}-about:")), "")
+    letters = found.partition(":")[2].upper()
+    try:
+        return base64.b32decode(letters + "=" * (-len(letters) % 8)).decode()
+    except ValueError:
+        return ""  # a tag of somebody else's
 
 
 def comment(owner: str, spec: EnvironmentSpec, service: str, droplet: str) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+from blocks.base_image import BaseImage
 from blocks.environment import Environment
 from blocks.snapshot import Snapshot
 from fleet.state import Snapshot as Taken
-from tasks import bake, droplets, images, sealing, snapshots, userdata
+from tasks import bake, bases, droplets, sealing, snapshots, userdata
 from tasks.runbooks import runbook
 from tasks.snapshots import SnapshotOrder
 from tasks.workbench import SLUG, Bench, workbench
@@ -21,6 +22,8 @@ def build_snapshot(
     base: Snapshot | None = None,
     context: str = "",
     dockerfile: str = "Dockerfile",
+    image: BaseImage | None = None,
+    description: str = "",
 ) -> None:
     """Makes a snapshot of this name, unless there is one.
 
@@ -32,8 +35,11 @@ def build_snapshot(
         base: for a custom one, the base snapshot to start from.
         context: for a custom one, absolute path of the folder that the image is built from.
         dockerfile: for a custom one, path of the Dockerfile inside that folder.
+        image: for a custom one, instead of a folder: git, an archive, a saved image, or packages and files; with
+            build secrets, if any.
+        description: what it is for, in a line of 140 bytes; the snapshot carries it.
     """
-    order = snapshots.check(environment, name, kind, base, context, dockerfile)
+    order = snapshots.check(environment, name, kind, base, context, dockerfile, image, description)
     with snapshots.report(order, environment) as report:
         report.taken = order.existing or (
             bake_base(order, environment) if kind == "base" else add_image(order, environment)
@@ -59,7 +65,7 @@ def add_image(order: SnapshotOrder, environment: Environment) -> Taken:
     bench = Bench(order.purpose, order.base, ports=("9999",))
     with workbench(bench, snapshots.user_data(environment), environment) as made:
         droplet = droplets.wait_ready(made, environment)
-        images.build_base(droplet, order.context, order.dockerfile, environment)
+        bases.make_base(droplet, order.image, environment)
         sealing.seal(droplet, environment)
         droplets.power_off(droplet, environment.digitalocean)
         return snapshots.take_snapshot(droplet, order.name, order.tags, environment.digitalocean)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from datetime import timedelta
 from typing import IO, Final
 
 from prefect import get_run_logger
@@ -17,7 +18,7 @@ LINES_LIMIT: Final = 2000
 """How many lines of one build go to the log; what a build says beyond that, nobody reads."""
 LINE_LIMIT: Final = 2000
 """How many characters of one line."""
-NO_SECRETS: Final[Mapping[str, str]] = {}
+DEADLINE: Final = timedelta(minutes=30)
 FULL: Final = "no space left on device"
 
 

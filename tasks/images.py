@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import IO
 
 from prefect import get_run_logger, unmapped
@@ -19,11 +18,9 @@ from fleet.spec import Built, ControllerSource, ImageSource, ServiceSpec
 from fleet.state import Droplet, Image
 from tasks import builds, room, sources, uploads
 from tasks.agents import reach
-from tasks.contexts import BASE_TAG, pack
 from tasks.policy import TRANSFER, gather, step
 from tasks.sources.controller import Store, open_docker
 
-BUILD_DEADLINE = timedelta(minutes=30)
 SHIP_DEADLINE = timedelta(minutes=30)
 
 
@@ -36,7 +33,7 @@ class Shipment:
     bytes: int
 
 
-@step("{droplet.name}: image of {spec.name}", timeout=BUILD_DEADLINE, retries=2)
+@step("{droplet.name}: image of {spec.name}", timeout=builds.DEADLINE, retries=2)
 def obtain_image(droplet: Droplet, spec: ServiceSpec, environment: Environment) -> Image:
     """The service's image, on this droplet: pulled, built, or sent from the controller's Docker."""
     match spec.source:
@@ -61,14 +58,6 @@ def _built(droplet: Droplet, name: str, source: Built, archive: IO[bytes], envir
         made = build_here(docker, archive, source.dockerfile, f"{environment.title()}/{name}:latest", what)
         with reach(environment, droplet) as agent:
             return send(agent, docker, made, droplet.name)
-
-
-@step("{droplet.name}: build local/base", timeout=BUILD_DEADLINE, retries=2)
-def build_base(droplet: Droplet, context: Path, dockerfile: str, environment: Environment) -> Image:
-    """Builds `local/base:latest` on the droplet of a custom snapshot."""
-    order = wire.Build(tag=BASE_TAG, dockerfile=dockerfile)
-    with pack(context, dockerfile) as archive, reach(environment, droplet) as agent:
-        return builds.build(agent, archive, order, droplet.name, f"the build of {context}")
 
 
 def build_here(docker: Store, archive: IO[bytes], dockerfile: str, tag: str, what: str) -> Image:

@@ -8,20 +8,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Literal
 
 from prefect.client.orchestration import get_client
 
 from agent.keys import boot_secret
+from blocks.base_image import BaseImage
 from blocks.digitalocean import DigitalOceanCredentials
 from blocks.environment import Environment
 from blocks.snapshot import Snapshot as SnapshotBlock
-from fleet import naming
+from fleet import checks, naming
 from fleet.errors import InvalidInput, PermanentError
 from fleet.spec import check_word
 from fleet.state import Droplet, Snapshot
-from tasks import contexts, plans
+from tasks import bases, plans
 from tasks.droplets import ACTION_DEADLINE, wait_action
 from tasks.policy import step
 from tasks.reports import publish, seconds_since, table
@@ -68,8 +68,9 @@ class SnapshotOrder:
     environment: str
     base: str = ""
     """For a custom one: id of the base snapshot."""
-    context: Path = Path()
-    dockerfile: str = "Dockerfile"
+    image: bases.Base | None = None
+    """For a custom one: what its image is made from."""
+    description: str = ""
     existing: Snapshot | None = None
     """The snapshot of that name, when there is one."""
 
@@ -81,7 +82,8 @@ class SnapshotOrder:
     @property
     def tags(self) -> frozenset[str]:
         """What the snapshot will carry."""
-        return naming.snapshot_tags(self.kind)
+        about = {naming.description_tag(self.description)} if self.description else set()
+        return naming.snapshot_tags(self.kind) | about
 
 
 @step("check what was filled in")
@@ -92,6 +94,8 @@ def check(
     base: SnapshotBlock | None,
     context: str,
     dockerfile: str,
+    image: BaseImage | None = None,
+    description: str = "",
 ) -> SnapshotOrder:
     """Everything that can be known to fail, fails here, before anything has been made.
 
@@ -100,22 +104,20 @@ def check(
         Refused: the token was not accepted.
     """
     check_word("snapshot", name)
+    checks.check_description(description)
     # The environment's own default may be long gone: what matters is what this one is made from.
     plans.check_region(environment, replace(environment.spec(), snapshot=base.snapshot_id if base else None))
     existing = _named(name, environment.digitalocean.client().snapshots.read_all())
     if existing and naming.snapshot_kind(existing.tags) != kind:
         raise InvalidInput(f"There is a snapshot {name} of another kind.", hint="Choose another name.")
-    order = SnapshotOrder(name, kind, environment.title(), existing=existing)
+    order = SnapshotOrder(name, kind, environment.title(), description=description, existing=existing)
     if kind == "base" or existing:
         return order
-    if base is None or not context:
-        raise InvalidInput(
-            "A custom snapshot needs a base snapshot and a folder to build from.", hint="Fill in `base` and `context`."
-        )
+    if base is None:
+        raise InvalidInput("A custom snapshot needs a base snapshot to start from.", hint="Fill in `base`.")
     if base.kind != "base":
         raise InvalidInput("A custom snapshot starts from a base snapshot.", hint="Choose one of kind base.")
-    contexts.check(Path(context), dockerfile)
-    return replace(order, base=base.snapshot_id, context=Path(context), dockerfile=dockerfile)
+    return replace(order, base=base.snapshot_id, image=bases.check(image, context, dockerfile))
 
 
 @dataclass
@@ -135,6 +137,7 @@ def report(order: SnapshotOrder, environment: Environment) -> Iterator[Report]:
             ("name", made.taken.name),
             ("id", made.taken.id),
             ("kind", order.kind),
+            ("description", order.description),
             ("regions", ", ".join(made.taken.regions)),
             ("billed size", f"{made.taken.size_gigabytes:.2f} GB"),
             ("smallest disk", f"{made.taken.min_disk_gb} GB"),

@@ -66,9 +66,10 @@ class ImageCalls(Calls):
             reply = self._http.put(f"/uploads/{digest}", params=params, content=content, timeout=timeout)
         return parsed(wire.Upload, checked(reply))
 
-    def load_upload(self, digest: str) -> wire.Image:
-        """Load an archive that was uploaded; it is gone from the uploads afterwards."""
-        return self._call(wire.Image, "POST", f"/images/load/{digest}", seconds=STREAM_SECONDS)
+    def load_upload(self, digest: str, tag: str | None = None) -> wire.Image:
+        """Load an archive that was uploaded, and give its image a tag; it is gone from the uploads afterwards."""
+        params = {"tag": tag} if tag else None
+        return self._call(wire.Image, "POST", f"/images/load/{digest}", seconds=STREAM_SECONDS, params=params)
 
     def build_upload(self, digest: str, body: wire.Build) -> Iterator[wire.BuildEvent]:
         """Build a context that was uploaded: the output as it comes, then one event with the image or the error."""

@@ -63,8 +63,8 @@ class Images:
             file.seek(0)
             yield archives.partial(file, frozenset(wanted.omit))
 
-    def load(self, file: IO[bytes]) -> wire.Image:
-        """Load a spooled archive and check that Docker has the image that it promised.
+    def load(self, file: IO[bytes], tag: str = "") -> wire.Image:
+        """Load a spooled archive, check that Docker has the image that it promised, and give it a tag, if any.
 
         Raises:
             Failure: 422, it is no archive of one image, or a layer lacks.
@@ -82,7 +82,10 @@ class Images:
         except EngineError as error:
             raise _refused(promised, str(error)) from error
         self._arrived[found.id] = time.monotonic()
-        return found
+        if not tag:
+            return found
+        self._engine.tag(found.id, tag)
+        return self._engine.image(found.id)
 
     def order(self, file: IO[bytes], wanted: wire.Build) -> BuildRequest:
         """How to build a spooled context, which is looked through before anything is built of it.

@@ -199,6 +199,9 @@ class Engine(Protocol):
     def load(self, archive: BinaryIO) -> None:
         """Load an archive; layers that it names and lacks must be here already."""
 
+    def tag(self, image: str, tag: str) -> None:
+        """Give an image, known by its id, this tag too; one that had it loses it. Raises EngineAbsent."""
+
     def build(self, context: Iterable[bytes], request: BuildRequest) -> Stream[wire.BuildEvent]:
         """Build a tar context; ends with one event that has `image` or `error`."""
 

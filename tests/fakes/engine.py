@@ -127,6 +127,7 @@ class FakeEngine:
 
     Switches, to be set at any time:
         down: every call raises EngineDown.
+        full: a build finds no space left on the disk.
         mute: releases that run, but refuse every connection.
         crashing: releases that end with code 1 as soon as they start.
         unstartable: releases that Docker refuses to start.
@@ -146,6 +147,7 @@ class FakeEngine:
     def __init__(self, crashes: Crashes | None = None) -> None:
         self.crashes = crashes or Crashes()
         self.down = False
+        self.full = False
         self.lent: list[dict[str, str]] = []
         self.mute: set[str] = set()
         self.crashing: set[str] = set()
@@ -335,6 +337,11 @@ class FakeEngine:
         with self._call("load"):
             self.stock.load(archive.read())
 
+    def tag(self, image: str, tag: str) -> None:
+        """Move a tag to an image."""
+        with self._call("tag"):
+            self.stock.tags[tag] = self.stock.find(image).id
+
     def build(self, context: Iterable[bytes], request: BuildRequest) -> Items[wire.BuildEvent]:
         """FROM and COPY make layers, RUN works with a program that was copied; the rest only makes another image."""
         with self._call("build"):
@@ -443,6 +450,9 @@ class FakeEngine:
             yield wire.BuildEvent(error="the --mount option requires BuildKit")
             return
         self.lent.append(dict(request.secrets))
+        if self.full:
+            yield wire.BuildEvent(error="write /large: no space left on device")
+            return
         for number, step in enumerate(steps, 1):
             yield wire.BuildEvent(line=f"Step {number}/{len(steps)} : {step}")
             word, _, rest = step.partition(" ")

@@ -86,10 +86,10 @@ def _receiving(router: APIRouter, context: Context) -> None:
                 return await call(images.load, file)
 
     @router.post("/load/{digest}", summary="Load an archive that was uploaded")
-    async def load_upload(digest: Digest) -> wire.Image:
+    async def load_upload(digest: Digest, tag: Annotated[str | None, Query(pattern=wire.TAG)] = None) -> wire.Image:
         async with context.work.stream_slot():
             with context.uploads.opened(digest) as file:
-                found = await call(images.load, file)
+                found = await call(images.load, file, tag or "")
             await call(context.uploads.remove, digest)
             return found
 

@@ -13,6 +13,9 @@ import pytest
 
 from agent import contexts, wire
 from agent.server.ports import BuildRequest
+from fleet.sources import RecipeFile, RecipeSource
+from tasks.contexts import pack
+from tasks.sources import MOMENT, recipes
 from tests.contract.agent import engines
 from tests.contract.agent.engines import Lab
 from tests.fakes.engine import tar
@@ -91,3 +94,20 @@ def test_a_build_that_nobody_waits_for_any_more_ends_and_leaves_no_secret(real: 
         stream.close()
         stream.close()
         assert not any(path.is_file() for path in real.rglob("*"))
+
+
+@pytest.mark.docker
+def test_a_recipe_builds_to_an_image_with_its_files(real: Path, tmp_path: Path) -> None:
+    with engines.docker(real) as lab:
+        files = (RecipeFile("/etc/motd", "Hello.\n"), RecipeFile("/usr/bin/run", "#!/busybox sh\n", "755"))
+        recipes.write(RecipeSource((), files, f"{lab.repository}:base"), tmp_path)
+        with pack(tmp_path, "Dockerfile", moment=MOMENT) as archive:
+            order = BuildRequest(f"{lab.repository}:recipe")
+            with closing(lab.engine.build(contexts.rewritten(archive), order)) as stream:
+                made = list(stream)[-1].image
+        assert made
+        listed = subprocess.run(
+            ["docker", "run", "--rm", "--network=none", made.id, "/busybox", "ls", "-l", "/etc/motd", "/usr/bin/run"],
+            capture_output=True, check=True, text=True, timeout=60,
+        ).stdout.splitlines()  # fmt: skip
+    assert [line.split()[0] for line in listed] == ["-rw-r--r--", "-rwxr-xr-x"]

@@ -260,11 +260,13 @@ def test_a_certificate_authority_is_a_path() -> None:
 
 def test_a_snapshot_of_ours_is_mirrored() -> None:
     taken = datetime(2026, 11, 24, 2, 15, tzinfo=UTC)
-    seen = state.Snapshot("9001", "demo-base", ("fra1",), 25, 2.4, taken, naming.snapshot_tags("base"))
+    tags = naming.snapshot_tags("base") | {naming.description_tag("For models.")}
+    seen = state.Snapshot("9001", "demo-base", ("fra1",), 25, 2.4, taken, tags)
     assert Snapshot.of(seen).model_dump(exclude={"block_type_slug"}) == {
         "snapshot_id": "9001",
         "name": "demo-base",
         "kind": "base",
+        "description": "For models.",
         "regions": ["fra1"],
         "min_disk_gb": 25,
         "size_gigabytes": 2.4,

@@ -1,0 +1,114 @@
+"""`local/base:latest` of a custom snapshot, from each thing that it can be made from, on an agent's droplet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blocks.base_image import BaseImage
+from fleet.errors import InvalidInput, PermanentError
+from fleet.state import Droplet
+from flows.deploy import deploy
+from tasks import bases
+from tests.fakes.engine import FakeEngine, tar
+from tests.flows.fleet_of_fakes import Fleet
+
+SECRET = "canary-of-a-build"
+
+
+def image(**given: Any) -> BaseImage:
+    """A block that is filled in."""
+    secrets = given.pop("secrets", {})
+    return BaseImage.model_validate({"image": given, "secrets": secrets})
+
+
+@pytest.fixture
+def droplet(fleet: Fleet) -> Droplet:
+    """One whose agent is there."""
+    deploy(fleet.service(replicas=1))
+    return next(iter(fleet.droplets.all.values()))
+
+
+def engine(fleet: Fleet) -> FakeEngine:
+    """Its Docker."""
+    return fleet.machines[0].engine
+
+
+def saved(path: Path, *, images: int = 1) -> Path:
+    """An archive of an image, as `docker save` writes it."""
+    with FakeEngine() as other:
+        content = other.stock.archive(other.stock.add((b"base",), "any:1"))
+    path.write_bytes(content if images == 1 else tar({"manifest.json": b"[{}, {}]"}))
+    return path
+
+
+def test_a_folder_is_built(fleet: Fleet, droplet: Droplet) -> None:
+    base = bases.check(None, str(fleet.context), "Dockerfile")
+    made = bases.make_base(droplet, base, fleet.environment())
+    assert made
+    assert engine(fleet).image("local/base:latest").id == made.id
+
+
+def test_a_saved_image_is_loaded_and_called_the_base(fleet: Fleet, droplet: Droplet, tmp_path: Path) -> None:
+    base = bases.check(image(file=str(saved(tmp_path / "base.tar"))), "", "Dockerfile")
+    for _ in range(2):
+        made = bases.make_base(droplet, base, fleet.environment())
+        assert made
+        assert engine(fleet).image("local/base:latest").id == made.id
+
+
+def test_a_folder_is_built_with_the_secrets_that_it_mounts(fleet: Fleet, droplet: Droplet) -> None:
+    dockerfile = 'FROM scratch\nCOPY app /app\nRUN --mount=type=secret,id=KEY ["/app"]\n'
+    (fleet.context / "Dockerfile").write_text(dockerfile)
+    base = bases.check(image(context=str(fleet.context), secrets={"KEY": SECRET}), "", "Dockerfile")
+    assert SECRET not in repr(base)
+    assert bases.make_base(droplet, base, fleet.environment())
+    assert engine(fleet).lent[-1] == {"KEY": SECRET}
+
+
+def test_a_disk_that_is_full_is_said_in_words_that_help(fleet: Fleet, droplet: Droplet) -> None:
+    base = bases.check(None, str(fleet.context), "Dockerfile")
+    engine(fleet).full = True
+    with pytest.raises(
+        PermanentError, match=r"no space left on device The disk filled up while it was built, and no"
+    ):
+        bases.make_base(droplet, base, fleet.environment())
+
+
+def test_two_things_to_make_it_from_or_none_are_refused(fleet: Fleet) -> None:
+    for given in ((None, ""), (image(packages=["python3"]), str(fleet.context))):
+        with pytest.raises(InvalidInput, match=r"needs one thing that its image is made from\. Choose a `Base image`"):
+            bases.check(*given, "Dockerfile")
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        (lambda path: path, "cannot be read on the machine that runs the worker: No such file or directory"),
+        (lambda path: saved(path, images=2), "is no archive of one image: it holds 2 images, not one"),
+    ],
+)
+def test_a_file_that_is_no_saved_image_is_refused_at_the_door(tmp_path: Path, made: Any, why: str) -> None:
+    with pytest.raises(InvalidInput, match=why):
+        bases.check(image(file=str(made(tmp_path / "base.tar"))), "", "Dockerfile")
+
+
+def test_a_secret_that_is_mounted_and_not_given_is_named_at_the_door(fleet: Fleet) -> None:
+    (fleet.context / "Dockerfile").write_text("FROM scratch\nRUN --mount=type=secret,id=KEY true\n")
+    with pytest.raises(InvalidInput, match="mounts KEY, and no build secret of that name was given"):
+        bases.check(None, str(fleet.context), "Dockerfile")
+
+
+def test_a_context_that_reaches_out_is_refused_at_the_door(fleet: Fleet) -> None:
+    (fleet.context / "link").symlink_to("/etc/passwd")
+    with pytest.raises(InvalidInput, match="leads out of it"):
+        bases.check(None, str(fleet.context), "Dockerfile")
+
+
+def test_a_build_on_the_controller_and_secrets_that_nobody_mounts_are_refused(fleet: Fleet, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="is built on the snapshot's droplet"):
+        bases.check(image(context=str(fleet.context), build_on="controller"), "", "Dockerfile")
+    with pytest.raises(InvalidInput, match="A recipe of 1 packages and 0 files mounts no build secret"):
+        bases.check(image(packages=["python3"], secrets={"KEY": SECRET}), "", "Dockerfile")
