@@ -76,7 +76,7 @@ class Service(Block):
         default_factory=lambda: SecretDict({}),
         title="Secrets",
         description='As JSON: {"API_KEY": "…"}. Each becomes the file /run/secrets/NAME in the container; never an '
-        "environment variable.",
+        "environment variable. Where there is none the form shows ********; write {} there, and it can be saved.",
     )
     volumes: list[Volume] = Field(
         default_factory=list,

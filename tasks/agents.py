@@ -53,13 +53,16 @@ class Unproven(PermanentError):
 
 
 @contextmanager
-def reach(environment: Environment, droplet: Droplet, fencing: int | None = None) -> Iterator[AgentClient]:
+def reach(
+    environment: Environment, droplet: Droplet, fencing: int | None = None, any_version: bool = False
+) -> Iterator[AgentClient]:
     """The client of a droplet's agent; a droplet that still has its boot secret is given its own first.
 
     Args:
         environment: whose token opens the way.
         droplet: where.
         fencing: the number of the lease under which a service is changed; None: only for reading.
+        any_version: also take an agent that is too old or too new for everything but an upgrade.
 
     Raises:
         TransientError: it did not answer, or it is `Busy`, or another run has `Leased` the service.
@@ -72,7 +75,7 @@ def reach(environment: Environment, droplet: Droplet, fencing: int | None = None
         raise TransientError(f"{droplet.name} has no public address yet.", hint="It gets one within a minute.")
     token = environment.digitalocean.token.get_secret_value()
     try:
-        with connect(token, droplet.name, droplet.public_address, fencing=fencing) as client:
+        with connect(token, droplet.name, droplet.public_address, fencing=fencing, any_version=any_version) as client:
             yield client
     except AgentUnreachable as error:
         raise TransientError(f"{droplet.name} ({droplet.public_address}): the agent did not answer: {error}") from error

@@ -22,8 +22,9 @@ from prefect.client.schemas.objects import StateType
 from prefect.runtime import deployment, flow_run
 from prefect.types import DateTime
 
+import agent
 from agent import wire
-from agent.client import AgentError, AsyncAgentClient
+from agent.client import AgentError, AsyncAgentClient, apart, mend
 from blocks.environment import Environment
 from fleet import naming
 from fleet.state import Container, Droplet, VerdictWord
@@ -116,8 +117,8 @@ async def _ask(environment: Environment, droplet: Droplet) -> list[Finding]:
     where = f"{environment.project}-{environment.name}"
     token = environment.digitalocean.token.get_secret_value()
     try:
-        async with AsyncAgentClient(token, droplet.name, droplet.public_address or "") as agent:
-            node = await asyncio.wait_for(agent.node(observer=OBSERVER), DROPLET_SECONDS)
+        async with AsyncAgentClient(token, droplet.name, droplet.public_address or "") as client:
+            node = await asyncio.wait_for(client.node(observer=OBSERVER), DROPLET_SECONDS)
     except (AgentError, TimeoutError) as error:
         return [Finding(where, droplet.name, "", "", "unknown", f"the agent did not answer: {error or 'too slow'}")]
     told = [seen for seen in node.containers if not _rests(seen)]
@@ -128,6 +129,10 @@ def _droplet(where: str, node: wire.Node) -> Finding:
     worst = max((node.docker, node.nginx), key=lambda verdict: _SEVERITY[verdict.verdict])
     free = 100 * node.disk.free // max(node.disk.total, 1)
     facts = f"{free} % of the disk free, load {node.load[0]:.1f}, agent {node.agent_rss >> 20} MiB"
+    if told := apart(node.api):
+        return Finding(where, node.droplet, "", "", "degraded", f"{told}. {mend(node.api)} {facts}")
+    if node.version != agent.__version__:
+        facts += f", agent {node.version} (upgrade-agents makes it {agent.__version__})"
     reason = facts if worst.verdict == "healthy" else f"{worst.reason}; {facts}"
     there = tuple(agents.container(seen) for seen in node.containers) if node.docker.verdict == "healthy" else None
     return Finding(where, node.droplet, "", "", worst.verdict, reason, there)

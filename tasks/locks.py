@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Event, Thread
 from threading import Lock as Mutex
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, ParamSpec, TypeVar
 
 from prefect import Task, get_run_logger
 from prefect.client.schemas.objects import State, TaskRun
@@ -30,6 +30,7 @@ from fleet.state import Droplet, World
 from tasks.agents import Busy, Fenced, Leased, reach
 from tasks.policy import RETRIES, is_transient, reason, step
 
+P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 Held = tuple[Droplet, int]
@@ -167,7 +168,7 @@ class Keeper:
 
     def take(self, droplets: Sequence[Droplet]) -> dict[str, int]:
         """Take the leases that are not held yet; gives the numbers of all by droplet."""
-        attempt = _patient(time.monotonic() + self._patience.total_seconds(), self._patience)
+        attempt = patient(take, time.monotonic() + self._patience.total_seconds(), self._patience)
         for droplet in sorted(droplets, key=lambda one: one.name):
             if droplet.name not in self._held:
                 number = attempt(droplet, self._name, self._who, self._environment)
@@ -231,8 +232,8 @@ def _request(who: str, environment: Environment) -> wire.LeaseRequest:
     return wire.LeaseRequest(holder=who, seconds=environment.lease_seconds)
 
 
-def _patient(deadline: float, patience: timedelta) -> Task[[Droplet, str, str, Environment], int]:
-    """The step `take`, tried again until the deadline while another run holds the lock."""
+def patient(task: Task[P, R], deadline: float, patience: timedelta) -> Task[P, R]:
+    """A step that is refused while another run holds a lock, tried again until the deadline (of `time.monotonic`)."""
 
     def may_help(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
         error = state.result(raise_on_failure=False)
@@ -241,4 +242,4 @@ def _patient(deadline: float, patience: timedelta) -> Task[[Droplet, str, str, E
         return run.run_count <= RETRIES and is_transient(task, run, state)
 
     attempts = math.ceil(patience / POLL) + RETRIES
-    return take.with_options(retries=attempts, retry_delay_seconds=POLL.total_seconds(), retry_condition_fn=may_help)
+    return task.with_options(retries=attempts, retry_delay_seconds=POLL.total_seconds(), retry_condition_fn=may_help)

@@ -11,7 +11,7 @@ A client is made from the DigitalOcean token and the droplet's name: both ends o
 
 from agent.client.api import AgentClient, AsyncAgentClient
 from agent.client.errors import AgentError, AgentProblem, AgentRefused, AgentUnreachable
-from agent.client.session import connect
+from agent.client.session import apart, connect, mend
 
 __all__ = [
     "AgentClient",
@@ -20,5 +20,7 @@ __all__ = [
     "AgentRefused",
     "AgentUnreachable",
     "AsyncAgentClient",
+    "apart",
     "connect",
+    "mend",
 ]

@@ -16,6 +16,7 @@ from agent.client.transport import (
     sni,
     translated,
 )
+from agent.client.upgrades import UpgradeClient
 
 SLACK_SECONDS: Final = 60.0
 """On top of what a service itself may take to start or to drain."""
@@ -37,6 +38,11 @@ class AgentClient(ImageCalls):
     def __init__(self, http: httpx.Client, fencing: int | None = None) -> None:
         super().__init__(http)
         self._fence = {} if fencing is None else {wire.FENCING_HEADER: str(fencing)}
+
+    @property
+    def upgrades(self) -> UpgradeClient:
+        """The calls about the agent's own version."""
+        return UpgradeClient(self._http)
 
     def ping(self) -> wire.Ping:
         """Alive, and which version."""

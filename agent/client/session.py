@@ -20,7 +20,12 @@ VERSIONS_APART: Final = 1
 
 @contextmanager
 def connect(
-    token: str, droplet: str, address: str, port: int = wire.PORT, fencing: int | None = None
+    token: str,
+    droplet: str,
+    address: str,
+    port: int = wire.PORT,
+    fencing: int | None = None,
+    any_version: bool = False,
 ) -> Iterator[AgentClient]:
     """The client of a droplet's agent; one that still has its boot secret is given its own first.
 
@@ -30,6 +35,8 @@ def connect(
         address: where its agent is reached.
         port: where it listens.
         fencing: the number of the lease under which a service is changed; None: only for reading.
+        any_version: also take an agent whose protocol is too far away, for the calls that every version has: those
+            about its upgrade.
 
     Raises:
         AgentUnreachable: it does not answer.
@@ -43,7 +50,8 @@ def connect(
             answer = client.ping()
         except AgentRefused:
             answer = _first_contact(client, token, droplet, address, port)
-        _check_version(answer, droplet)
+        if not any_version and (told := apart(answer.api)):
+            raise AgentProblem(wire.Problem(code="version", message=f"On {droplet}, {told}.", hint=mend(answer.api)))
         yield client
 
 
@@ -83,10 +91,18 @@ def _wait_enrolled(client: AgentClient) -> wire.Ping:
             time.sleep(POLL_SECONDS)
 
 
-def _check_version(answer: wire.Ping, droplet: str) -> None:
-    if abs(answer.api - wire.API_VERSION) > VERSIONS_APART:
-        message = (
-            f"The agent of {droplet} speaks version {answer.api} of the protocol, this controller {wire.API_VERSION}."
-        )
-        hint = "Upgrade the older of the two: at most one version may lie between them."
-        raise AgentProblem(wire.Problem(code="version", message=message, hint=hint))
+def apart(api: int) -> str:
+    """That an agent's protocol is too far from ours, in words; empty when both work together."""
+    if abs(api - wire.API_VERSION) <= VERSIONS_APART:
+        return ""
+    return (
+        f"the agent speaks version {api} of the protocol and this controller {wire.API_VERSION}: "
+        f"at most {VERSIONS_APART} may lie between them"
+    )
+
+
+def mend(api: int) -> str:
+    """What to do about an agent whose protocol is too far from ours."""
+    if api < wire.API_VERSION:
+        return "Run upgrade-agents for the droplet's environment."
+    return "This controller is the older one: bring it up to date."

@@ -17,8 +17,9 @@ from agent.server.leases import Leases
 from agent.server.limits import AccessLog, Gate
 from agent.server.peers import Peers, peers_of
 from agent.server.ports import Engine, Router
-from agent.server.routes import containers, enrol, images, inventory, leases, node, peers, routing, uploads
+from agent.server.routes import containers, enrol, images, inventory, leases, node, peers, routing, upgrades, uploads
 from agent.server.settings import Settings
+from agent.server.upgrades import Upgrades
 from agent.server.uploads import Uploads
 from agent.server.work import Work
 
@@ -38,17 +39,19 @@ def create_context(
     settings: Settings, engine: Engine, router: Router, stop: Callable[[], None], table: Peers | None
 ) -> Context:
     """What the routes of an agent that just starts share."""
+    other_version = Upgrades(settings)
     images = Images(engine, settings)
     return Context(
         settings=settings,
         engine=engine,
         router=router,
         work=Work(settings.limits.lock_seconds),
-        leases=Leases(settings.state / "leases.json"),
+        leases=Leases(settings.state / "leases.json", closed=other_version.closed),
         images=images,
         uploads=Uploads(settings.uploads, settings.limits.archive_bytes, images.room),
         cursors=Cursors(),
         peers=table or peers_of(settings, engine),
+        upgrades=other_version,
         stop=stop,
     )
 
@@ -56,7 +59,7 @@ def create_context(
 def create_api(context: Context) -> FastAPI:
     """The routes, with nothing around them that would keep anybody out."""
     app = FastAPI(title="Deployer node agent", version=agent.__version__, docs_url=None, redoc_url=None)
-    everything = (node, containers, leases, images, uploads, routing, peers, inventory)
+    everything = (node, containers, leases, images, uploads, routing, peers, inventory, upgrades)
     parts = everything if context.settings.enrolled else (enrol,)
     for part in parts:
         app.include_router(part.routes(context))

@@ -15,6 +15,7 @@ from agent.server.peers import Peers
 from agent.server.ports import Engine, Router
 from agent.server.settings import Settings
 from agent.server.slots import Service
+from agent.server.upgrades import Upgrades
 from agent.server.uploads import Uploads
 from agent.server.work import Work
 
@@ -32,6 +33,7 @@ class Context:
     uploads: Uploads
     cursors: Cursors
     peers: Peers
+    upgrades: Upgrades
     stop: Callable[[], None]
     """Ends the process once the present answer is out; systemd starts it again."""
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -25,6 +25,7 @@ from agent.server.secret_files import write_private
 
 NAMES: Final = 1000
 """Services whose lease is remembered; of those that are over, the oldest are forgotten first."""
+T = TypeVar("T")
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 log = logging.getLogger("agent")
 
@@ -75,8 +76,11 @@ def moment() -> Moment:
 class Leases:
     """The leases of one droplet; every change is on the disk before it counts. Safe to use from several threads."""
 
-    def __init__(self, path: Path, clock: Callable[[], Moment] | None = None) -> None:
+    def __init__(
+        self, path: Path, clock: Callable[[], Moment] | None = None, closed: Callable[[], Failure | None] = lambda: None
+    ) -> None:
         self._path = path
+        self._closed = closed
         self._now = clock or moment
         self._lock = threading.Lock()
         self._table = self._read()
@@ -108,7 +112,8 @@ class Leases:
         """Give the lease, with a new number, if it is free; the caller sees to it that no change is going on.
 
         Raises:
-            Failure: 409 `leased` (another holder has it), 503 `busy` (too many services are locked).
+            Failure: 409 `leased` (another holder has it, or the whole droplet), 503 `busy` (too many services are
+                locked).
         """
         if renewed := self.renew(name, asked, None):
             return renewed
@@ -117,6 +122,8 @@ class Leases:
             lease = self._table.leases.get(name)
             if lease and lease.left(now) > 0:
                 raise _leased(name, lease, now)
+            if refusal := self._closed():
+                raise refusal
             fencing, until = self._table.last + 1, now.elapsed + asked.seconds
             taken = self._keep(name, Lease(asked.holder, now.utc, fencing, now.boot, until), now)
         log.info("lease taken", extra={"fields": {"service": name, "holder": asked.holder, "fencing": fencing}})
@@ -136,6 +143,21 @@ class Leases:
             if lease.left(now) > 0:
                 self._keep(name, replace(lease, until=0.0), now)
                 log.info("lease freed", extra={"fields": {"service": name, "fencing": fencing}})
+
+    def while_free(self, begin: Callable[[], T]) -> T:
+        """Do something that concerns the whole droplet, at a moment at which nobody holds any lease.
+
+        Raises:
+            Failure: 409 `leased`; nothing was begun.
+        """
+        with self._lock:
+            now = self._now()
+            for name, lease in sorted(self._table.leases.items()):
+                if lease.left(now) > 0:
+                    raise _leased(name, lease, now)
+            if refusal := self._closed():
+                raise refusal
+            return begin()
 
     def check(self, name: str, fencing: int | None) -> None:
         """Whether a change under this number may begin now.

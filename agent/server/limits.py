@@ -12,8 +12,9 @@ from agent.server.errors import TooLarge, describe, reply
 from agent.server.settings import Limits
 
 ARCHIVES = frozenset({"/images/load", "/images/build"})
-"""Routes whose body is streamed to the disk; every other one takes a small JSON document."""
+"""Routes whose body is streamed to the disk; every other one, but for the next two, takes a small JSON document."""
 UPLOADS = "/uploads/"
+UPGRADE = "/upgrade"
 log = logging.getLogger("agent.access")
 
 
@@ -30,7 +31,7 @@ class Gate:
         if scope["type"] != "http" or scope["path"] == "/ping":
             await self._app(scope, receive, send)
             return
-        limit = self._limits.archive_bytes if _is_archive(scope) else self._limits.json_bytes
+        limit = self._limit(scope["path"])
         if _length(scope) > limit:
             await reply(*describe(TooLarge(limit)), {"connection": "close"})(scope, receive, send)
             return
@@ -43,6 +44,12 @@ class Gate:
             await self._app(scope, _counted(receive, limit), send)
         finally:
             self._inside -= 1
+
+    def _limit(self, path: str) -> int:
+        if path == UPGRADE:
+            return self._limits.bundle_bytes
+        is_large = path in ARCHIVES or path.startswith(UPLOADS)
+        return self._limits.archive_bytes if is_large else self._limits.json_bytes
 
 
 class AccessLog:
@@ -81,11 +88,6 @@ class AccessLog:
         fields = {"method": scope["method"], "path": scope["path"][:200], "status": status, "ms": round(seconds * 1000)}
         fields["client"] = scope["client"][0] if scope.get("client") else ""
         log.log(logging.DEBUG if quiet else logging.INFO, "call", extra={"fields": fields})
-
-
-def _is_archive(scope: Scope) -> bool:
-    path: str = scope["path"]
-    return path in ARCHIVES or (path.startswith(UPLOADS) and scope["method"] == "PUT")
 
 
 def _length(scope: Scope) -> int:

@@ -29,6 +29,8 @@ class Limits:
 
     json_bytes: int = MIB
     archive_bytes: int = 8192 * MIB
+    bundle_bytes: int = 64 * MIB
+    """Of another version of the agent, with all that it needs."""
     spare_bytes: int = 256 * MIB
     """Free bytes of the disk that an archive must leave."""
     concurrency: int = 32
@@ -51,6 +53,8 @@ class Settings:
     etc: Path = Path("/etc/deployer")
     state: Path = Path("/var/lib/deployer")
     run: Path = Path("/run/deployer")
+    home: Path = Path("/opt/deployer")
+    """What leads to the folder of the version that runs."""
     docker_socket: Path = Path("/var/run/docker.sock")
     address: str = "0.0.0.0"  # noqa: S104 - the firewall says who may connect, and the key who may speak
     port: int = wire.PORT
@@ -59,6 +63,8 @@ class Settings:
     limits: Limits = Limits()
     seal_command: tuple[str, ...] = ("systemctl", "start", "deployer-seal.service")
     """What makes the system outside the agent's reach ready for a snapshot; waited for."""
+    upgrade_command: tuple[str, ...] = ("systemctl", "start", "--no-block", "deployer-upgrade.service")
+    """What puts a version that was received in place of this one; it goes on by itself."""
 
     @property
     def secret_file(self) -> Path:

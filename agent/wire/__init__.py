@@ -49,6 +49,7 @@ from agent.wire.leases import Lease, LeaseRequest, Leases
 from agent.wire.node import Disk, Enrol, LogLine, Logs, Node, Ping
 from agent.wire.peers import PEER_PORT, Peer, PeerList, Peers, PeerTable
 from agent.wire.routes import Maintenance, Route, Routes
+from agent.wire.upgrades import Confirm, Installed, Upgrade, UpgradeOrder, UpgradePhase
 from agent.wire.uploads import DOCKERFILE, TAG, Build, Upload
 
 __all__ = [
@@ -67,6 +68,7 @@ __all__ = [
     "Build",
     "BuildEvent",
     "Changed",
+    "Confirm",
     "Container",
     "ContainerSpec",
     "Containers",
@@ -81,6 +83,7 @@ __all__ = [
     "ImagePull",
     "ImageQuery",
     "ImageSave",
+    "Installed",
     "Inventory",
     "JobRun",
     "JobRuns",
@@ -111,6 +114,9 @@ __all__ = [
     "Routes",
     "Slot",
     "Stop",
+    "Upgrade",
+    "UpgradeOrder",
+    "UpgradePhase",
     "Upload",
     "Variable",
     "Verdict",

@@ -30,10 +30,12 @@ PACKAGES: Final = (
 UNITS: Final = (
     "deployer-metadata-wall.service", "deployer-first-boot.service", "deployer-secrets.service",
     "deployer-peers-addresses.service", "deployer-peers.service", "deployer-agent.service",
-    "deployer-cron.service",
+    "deployer-cron.service", "deployer-settle.service",
 )  # fmt: skip
 NGINX_LINKS: Final = ("nginx.conf", "site")
 PYTHON: Final = "/opt/deployer/bin/python"
+_VERSIONS: Final = "/opt/deployer-versions"
+"""Each version of the agent has a folder in it; `/opt/deployer` is a link to the one that is used."""
 _WORK: Final = "/var/tmp/deployer-bake"  # noqa: S108 - on the droplet, where only root is
 _DOCKER_SETTINGS: Final = "/etc/docker/daemon.json"
 _NO_STARTS: Final = "/usr/sbin/policy-rc.d"
@@ -99,13 +101,15 @@ def deliver(shell: Shell) -> None:
 
 def install_agent(shell: Shell) -> None:
     """Make /opt/deployer anew from the wheels alone, every one checked by its hash."""
-    shell.run("rm", "-rf", "/opt/deployer")
-    shell.run("python3", "-m", "venv", "--without-pip", "/opt/deployer")
+    shell.run("rm", "-rf", "/opt/deployer", _VERSIONS)
+    shell.run("python3", "-m", "venv", "--without-pip", f"{_VERSIONS}/baked")
+    shell.run("ln", "-s", f"{_VERSIONS}/baked", "/opt/deployer")
     pip = shell.run("find", f"{_WORK}/wheels", "-name", "pip-*.whl").strip()
     shell.run(
         PYTHON, f"{pip}/pip", "--isolated", "--disable-pip-version-check", "install", "--no-index", "--no-cache-dir",
         "--no-deps", "--require-hashes", f"--find-links={_WORK}/wheels", f"--requirement={_WORK}/requirements.txt",
     )  # fmt: skip
+    shell.run("cp", f"{_WORK}/agent.json", "/opt/deployer/agent.json")
 
 
 def install_files(shell: Shell) -> None:

@@ -4,6 +4,7 @@
     wheels/*.whl           the agent, and what it needs, by the hashes of agent/packaging/requirements.lock
     requirements.txt       the lock, and the agent's own wheel by its hash
     installer.txt          pip alone: it installs the rest on the droplet and does not stay
+    agent.json             which version this is: the digests of the agent's wheel and of the lock
 
 Made once for each state of the sources: the same sources give the same bytes. Everything is downloaded here, on the
 controller; the droplet asks no package index.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import re
 import shutil
@@ -20,7 +22,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -57,25 +59,48 @@ def make_bundle(log: Log, cache: Path = CACHE) -> Bundle:
 
     Raises TransientError when pip cannot fetch or build, with the last lines of its output.
     """
-    wheels = [*sorted(_dependencies(log, cache).glob("*.whl")), _agent_wheel(log, cache)]
+    wheels = [*dependencies(log, cache), agent_wheel(log, cache)]
     archive = _pack(wheels)
     return Bundle(archive, hashlib.sha256(archive).hexdigest(), agent.__version__)
 
 
 def requirements(wheel: Path) -> str:
     """The agent's locked requirements and the agent itself, every one with its hash, for `pip --require-hashes`."""
-    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    lock = (PACKAGING / "requirements.lock").read_text()
-    return f"{lock}deployer-agent=={agent.__version__} --hash=sha256:{digest}\n"
+    return f"{read_lock()}{requirement(wheel)}"
+
+
+def requirement(wheel: Path) -> str:
+    """The line that demands exactly this wheel of the agent."""
+    return f"deployer-agent=={version_of(wheel)} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+
+
+def version_of(wheel: Path) -> str:
+    """The version that a wheel's name says."""
+    return wheel.name.split("-")[1]
+
+
+def read_lock() -> str:
+    """What the agent needs, with hashes."""
+    return (PACKAGING / "requirements.lock").read_text()
+
+
+def identity(wheel: Path) -> bytes:
+    """What a droplet notes of the version that it has: digests of the agent's wheel and of the lock."""
+    wheel_digest, lock_digest = (
+        hashlib.sha256(part).hexdigest() for part in (wheel.read_bytes(), read_lock().encode())
+    )
+    return json.dumps({"wheel": f"sha256:{wheel_digest}", "dependencies": f"sha256:{lock_digest}"}).encode()
 
 
 def system_files() -> dict[str, bytes]:
     """The files that a droplet gets, by their path without the leading slash."""
     nginx = {f"etc/deployer/nginx/{name}": content for name, content in _tree(_AGENT / "nginx").items()}
-    return _tree(PACKAGING / "root") | {name: text for name, text in nginx.items() if not name.endswith(".py")}
+    guard = {"usr/local/lib/deployer/guard.py": (_AGENT / "guard.py").read_bytes()}
+    return _tree(PACKAGING / "root") | guard | {name: text for name, text in nginx.items() if not name.endswith(".py")}
 
 
-def _dependencies(log: Log, cache: Path) -> Path:
+def dependencies(log: Log, cache: Path = CACHE) -> list[Path]:
+    """The wheels of all that the agent needs, and of pip, fetched once for each state of the locks."""
     locks = [PACKAGING / name for name in _LOCKS]
     target = cache / f"wheels-{_digest(path.read_bytes() for path in locks)}"
     if not target.is_dir():
@@ -85,17 +110,18 @@ def _dependencies(log: Log, cache: Path) -> Path:
                 _pip(
                     "download", "--no-deps", "--require-hashes", *_PLATFORM, f"--dest={folder}", f"--requirement={lock}"
                 )
-    return target
+    return sorted(target.glob("*.whl"))
 
 
-def _agent_wheel(log: Log, cache: Path) -> Path:
-    sources = {name: text for name, text in _tree(_AGENT).items() if not name.startswith("packaging/root/")}
+def agent_wheel(log: Log, cache: Path = CACHE, source: Path = _AGENT) -> Path:
+    """The agent's wheel, built once for each state of its sources, which are the folder `source`."""
+    sources = {name: text for name, text in _tree(source).items() if not name.startswith("packaging/root/")}
     target = cache / f"agent-{_digest(part for name in sorted(sources) for part in (name.encode(), sources[name]))}"
     if not target.is_dir():
         log("building the agent's wheel (once for each change of it)")
         with _fresh(target) as folder, tempfile.TemporaryDirectory(prefix="deployer-agent-") as scratch:
             copy = Path(scratch) / "source"
-            shutil.copytree(_AGENT, copy / "agent", ignore=shutil.ignore_patterns(*_SKIPPED, "packaging"))
+            shutil.copytree(source, copy / "agent", ignore=shutil.ignore_patterns(*_SKIPPED, "packaging"))
             shutil.copy(PACKAGING / "pyproject.toml", copy / "pyproject.toml")
             _pip("wheel", "--no-deps", f"--wheel-dir={folder}", str(copy))
     return next(target.glob("deployer_agent-*.whl"))
@@ -139,8 +165,13 @@ def _pip(*arguments: str) -> None:
 def _pack(wheels: list[Path]) -> bytes:
     files = {f"root/{name}": content for name, content in system_files().items()}
     files |= {f"wheels/{wheel.name}": wheel.read_bytes() for wheel in wheels}
-    files |= {"requirements.txt": requirements(wheels[-1]).encode()}
+    files |= {"requirements.txt": requirements(wheels[-1]).encode(), "agent.json": identity(wheels[-1])}
     files |= {"installer.txt": (PACKAGING / "installer.lock").read_bytes()}
+    return pack(files)
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """A tar archive of these files; the same files give the same bytes."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name in sorted(files):

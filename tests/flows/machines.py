@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -33,6 +34,7 @@ from tests.fakes.router import FakeRouter
 from tests.transports import abort_all
 
 PATIENCE_SECONDS = 20.0
+POLL_SECONDS = 0.02
 MAKING = Lock()
 """FastAPI builds routes and models late, and not in two threads at once; real agents have a process each."""
 
@@ -105,13 +107,31 @@ class Machine(ABC):
         self.silence()
         self.engine.close()
 
+    @property
+    def folder(self) -> Path:
+        """Its disk."""
+        return self._folder
+
     def _settings(self) -> Settings:
         found = load(self._folder / "etc/deployer", self._folder / "state")
-        return replace(found, run=self._folder / "run", address=self.address)
+        home = self._folder / "opt/deployer"
+        return replace(found, run=self._folder / "run", address=self.address, home=home, upgrade_command=("true",))
 
 
 class TlsMachine(Machine):
     """A droplet whose agent speaks TLS, on a thread of its own."""
+
+    def restart(self) -> None:
+        """The agent's process ends and is started again, as systemd does it; returns once it listens."""
+        wanted, end = self.starts + 1, time.monotonic() + PATIENCE_SECONDS
+        self._stop()
+        while self.starts < wanted or not self._listens():
+            assert time.monotonic() < end, f"the agent of {self.name} did not come back"
+            time.sleep(POLL_SECONDS)
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex((self.address, wire.PORT)) == 0
 
     def __init__(self, request: DropletRequest, address: str, folder: Path) -> None:
         super().__init__(request, address, folder)

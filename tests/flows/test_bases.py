@@ -71,16 +71,15 @@ def test_a_folder_is_built_with_the_secrets_that_it_mounts(fleet: Fleet, droplet
 def test_a_disk_that_is_full_is_said_in_words_that_help(fleet: Fleet, droplet: Droplet) -> None:
     base = bases.check(None, str(fleet.context), "Dockerfile")
     engine(fleet).full = True
-    with pytest.raises(
-        PermanentError, match=r"no space left on device The disk filled up while it was built, and no"
-    ):
+    with pytest.raises(PermanentError, match=r"no space left on device The disk filled up while it was built, and no"):
         bases.make_base(droplet, base, fleet.environment())
 
 
 def test_two_things_to_make_it_from_or_none_are_refused(fleet: Fleet) -> None:
-    for given in ((None, ""), (image(packages=["python3"]), str(fleet.context))):
+    both = (image(packages=["python3"]), str(fleet.context))
+    for block, context in ((None, ""), both):
         with pytest.raises(InvalidInput, match=r"needs one thing that its image is made from\. Choose a `Base image`"):
-            bases.check(*given, "Dockerfile")
+            bases.check(block, context, "Dockerfile")
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,9 @@ def test_the_document_lists_the_routes_that_the_design_promises(lab: Droplet) ->
         ("GET", "/peers"),
         ("PUT", "/peers"),
         ("GET", "/inventory"),
+        ("GET", "/upgrade"),
+        ("POST", "/upgrade"),
+        ("POST", "/upgrade/confirm"),
         ("GET", "/openapi.json"),
     }
 

@@ -132,6 +132,9 @@ def test_a_protocol_two_versions_apart_is_told_and_one_is_fine(tmp_path: Path, a
             with pytest.raises(AgentProblem) as caught, connect(TOKEN, DROPLET, "127.0.0.1", port):
                 pass
             assert caught.value.problem.code == "version"
+            assert ("Run upgrade-agents" in caught.value.problem.hint) == (api < wire.API_VERSION)
+            with connect(TOKEN, DROPLET, "127.0.0.1", port, any_version=True) as client:  # to be upgraded
+                assert client.ping().api == api
 
 
 def test_an_answer_without_the_envelope_is_strange_and_not_a_crash(tmp_path: Path) -> None:

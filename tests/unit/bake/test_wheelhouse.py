@@ -71,7 +71,7 @@ def test_the_same_sources_give_the_same_archive(bundle: wheelhouse.Bundle) -> No
 
 
 def test_a_wheel_that_is_built_again_has_the_same_bytes(tmp_path: Path) -> None:
-    built = [wheelhouse._agent_wheel(lambda line: None, tmp_path / name) for name in ("one", "two")]
+    built = [wheelhouse.agent_wheel(lambda line: None, tmp_path / name) for name in ("one", "two")]
     assert built[0].read_bytes() == built[1].read_bytes()
 
 

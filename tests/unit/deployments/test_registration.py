@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import yaml
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
 from pydantic import SecretStr, ValidationError
@@ -19,6 +20,7 @@ from deployments.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("prefect")
 SECRETS = {"digitalocean_token": SecretStr("do-1"), "cloudflare_token": SecretStr("cf-1")}
+DEPLOYMENTS = yaml.safe_load((Path(__file__).resolve().parents[3] / "prefect.yaml").read_text())["deployments"]
 COUNTED = ("block_types", "block_documents", "deployments", "work_pools", "concurrency_limits")
 
 
@@ -55,7 +57,7 @@ def test_registering_twice_changes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_
         "Block types: digitalocean-credentials, cloudflare-credentials, snapshot, environment, service, release",
         "Blocks: digitalocean, cloudflare",
         "Environment: registered-prod made",
-        "Deployments: 8 of prefect.yaml",
+        f"Deployments: {len(DEPLOYMENTS)} of prefect.yaml",
     ]
     assert second == [*first[:2], "Environment: registered-prod is there and stays as it is", first[3]]
     assert after == before
