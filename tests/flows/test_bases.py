@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent import wire
+from agent.client import AgentClient, AgentUnreachable
 from blocks.base_image import BaseImage
 from fleet.errors import InvalidInput, PermanentError
 from fleet.state import Droplet
@@ -66,6 +70,34 @@ def test_a_folder_is_built_with_the_secrets_that_it_mounts(fleet: Fleet, droplet
     assert SECRET not in repr(base)
     assert bases.make_base(droplet, base, fleet.environment())
     assert engine(fleet).lent[-1] == {"KEY": SECRET}
+
+
+class Breaking:
+    """The client's upload, whose first call breaks off at 60 %; `sent` has what each call sent."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.sent: list[int] = []
+        self._upload = AgentClient.upload
+        monkeypatch.setattr(AgentClient, "upload", lambda *given: self._break(*given))
+
+    def _break(self, agent: AgentClient, digest: str, content: Iterable[bytes], offset: int, total: int) -> wire.Upload:
+        whole = b"".join(content)
+        part = whole if self.sent else whole[: len(whole) * 6 // 10]
+        self.sent.append(len(part))
+        found = self._upload(agent, digest, [part], offset, total)
+        if not found.complete:
+            raise AgentUnreachable("the connection broke")
+        return found
+
+
+def test_a_step_that_is_tried_again_sends_only_the_rest(
+    fleet: Fleet, droplet: Droplet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (fleet.context / "large").write_bytes(os.urandom(1 << 20))
+    breaking = Breaking(monkeypatch)
+    assert bases.make_base(droplet, bases.check(None, str(fleet.context), "Dockerfile"), fleet.environment())
+    first, second = breaking.sent
+    assert second < 0.41 * (first + second)
 
 
 def test_a_disk_that_is_full_is_said_in_words_that_help(fleet: Fleet, droplet: Droplet) -> None:
