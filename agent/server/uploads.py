@@ -61,20 +61,24 @@ class Uploads:
         """Become the one who writes it, from `offset` on.
 
         Raises:
-            Failure: 413 too large; 507 no room; 409 `offset`, it ends elsewhere; 503, all places are being written.
+            Failure: 413 too large; 507 no room; 409 `offset`, it ends before; 503, all places are being written.
         """
         if total > self._limit or offset > total:
             message = f"An upload is {self._limit >> 20} MiB at most, and begins before its end."
             raise Failure(413, "too_large", message, "Send less.")
         with self._lock:
-            have = self.look(digest).have
-            if have != offset:
+            self._sweep()
+            part = self._part(digest)
+            have = part.stat().st_size if part.exists() else 0
+            if have < offset:
                 message = f"Of this upload {have} bytes are here, and the call goes on at {offset}."
                 raise Failure(409, "offset", message, f"GET /uploads/{digest}, and go on there.", have=str(have))
             self._room(total - offset)
             self._make_place(digest)
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            writer = Writer(digest, total, self._part(digest).open("ab"))
+            writer = Writer(digest, total, part.open("ab"))
+            writer.file.truncate(offset)  # what a call on a dead connection wrote since the caller looked
+            writer.file.seek(offset)
             self._writers[digest] = writer
             return writer
 

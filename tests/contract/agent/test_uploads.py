@@ -108,6 +108,12 @@ def test_a_call_that_goes_on_elsewhere_is_told_where_it_ends(client: AgentClient
     assert (code(caught), caught.value.problem.details) == ("offset", {"have": "0"})
 
 
+def test_a_call_may_begin_before_the_end_of_what_is_there(lab: Droplet, client: AgentClient) -> None:
+    client.upload(digest(CONTENT), [CONTENT[: 2 << 20]], 0, len(CONTENT))
+    assert client.uploaded(digest(CONTENT)).have == 2 << 20
+    assert client.upload(digest(CONTENT), [CONTENT[1 << 20 :]], 1 << 20, len(CONTENT)).complete
+
+
 def test_more_than_was_said_is_refused(client: AgentClient) -> None:
     with pytest.raises(AgentProblem) as caught:
         client.upload(digest(b"12345"), [b"123456"], 0, 5)
