@@ -9,12 +9,12 @@ from prefect.blocks.core import Block
 from pydantic import Field, HttpUrl
 
 from blocks.fields import logo
-from fleet import naming, state
+from fleet import lineage, naming, state
 from fleet.errors import InvalidInput
 
 
 class Snapshot(Block):
-    """A mirror of a droplet snapshot, so that a run form can offer it; `build-snapshot` keeps the mirrors fresh.
+    """A mirror of a droplet snapshot, so that a run form can offer it; `refresh-snapshots` keeps the mirrors fresh.
 
     Example:
         ```python
@@ -49,6 +49,35 @@ class Snapshot(Block):
     )
     size_gigabytes: float = Field(0, title="Size (GB)", description="What is billed.", ge=0, examples=[2.4])
     created_at: datetime | None = Field(None, title="Created", description="When it was taken, in UTC.")
+    seen_at: datetime | None = Field(
+        None, title="Seen", description="When DigitalOcean listed it last, in UTC: how old this page is."
+    )
+    parent: str = Field(
+        "", title="Parent", description="Id of the snapshot that it was made from; empty for a base.", examples=["9001"]
+    )
+    agent_version: str = Field("", title="Agent", description="The node agent's version.", examples=["0.1.0"])
+    base_image: str = Field(
+        "",
+        title="Base image",
+        description="The digest of `local/base:latest` inside; empty for a base.",
+        examples=["sha256:4f1c…"],
+    )
+    ready_seconds: float = Field(
+        0,
+        title="Time to ready (s)",
+        description="From the order of its first droplet to a healthy answer, in seconds.",
+        ge=0,
+        examples=[21.5],
+    )
+    packages_digest: str = Field(
+        "", title="Packages' digest", description="Equal where two snapshots hold the same packages."
+    )
+    packages: dict[str, str] = Field(
+        default_factory=dict,
+        title="Packages",
+        description="Debian's packages and their versions; empty where this server has not seen it made.",
+        examples=[{"nginx": "1.22.1-9+deb12u3"}],
+    )
 
     @classmethod
     def of(cls, snapshot: state.Snapshot) -> Snapshot:
@@ -57,6 +86,7 @@ class Snapshot(Block):
         Raises:
             InvalidInput: the snapshot is not ours.
         """
+        known = lineage.read(snapshot.description)
         kind = naming.snapshot_kind(snapshot.tags)
         if kind is None:
             raise InvalidInput(
@@ -67,10 +97,15 @@ class Snapshot(Block):
                 "snapshot_id": snapshot.id,
                 "name": snapshot.name,
                 "kind": kind,
-                "description": naming.description(snapshot.tags),
+                "description": known.about,
                 "regions": list(snapshot.regions),
                 "min_disk_gb": snapshot.min_disk_gb,
                 "size_gigabytes": snapshot.size_gigabytes,
                 "created_at": snapshot.created_at,
+                "parent": known.parent,
+                "agent_version": known.agent,
+                "base_image": known.image,
+                "ready_seconds": known.ready_seconds,
+                "packages_digest": known.packages,
             }
         )

@@ -1,8 +1,9 @@
 """`python -m deployments up | apply | status | down | …`: the embedded controller, from settings.
 
 `up` starts the Prefect server and the worker and registers everything; `apply` only registers, on whatever server
-the settings name; `down` ends what `up` started; `import-compose` makes `Service` blocks of a Compose file; `pause`
-and `resume` are for remediation, and `replay` shows a decision of it. All of them may be repeated.
+the settings name; `down` ends what `up` started; `import-compose` makes `Service` blocks of a Compose file; `logs`
+prints a service's lines; `pause` and `resume` are for remediation, and `replay` shows a decision of it. All of them may
+be repeated.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from rich.console import Console
 
-from deployments import healing, server
+from deployments import healing, lines, server
 from deployments.processes import ProcessFailed
 from deployments.settings import Settings, load
 from fleet.errors import DeployerError
@@ -33,6 +34,8 @@ def main() -> int:
         os.environ.update(server.environment(settings))
         if arguments.command == "import-compose":
             return import_compose(settings, arguments)
+        if arguments.command == "logs":
+            return lines.show(arguments, console)
         if arguments.command in HEALING:
             return HEALING[arguments.command](settings, arguments, console)
         return {"up": up, "apply": apply, "status": status, "down": down}[arguments.command](settings)
@@ -54,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     compose.add_argument("--environment", help="block of the environment; without it, the settings' own")
     compose.add_argument("--domain", action="append", default=[], type=_domain, metavar="SERVICE=DOMAIN")
     compose.add_argument("--dry-run", action="store_true", help="say what would be made, and save nothing")
+    lines.add_command(commands)
     healing.add_commands(commands)
     return made
 

@@ -39,7 +39,7 @@ PACKAGE = r"[a-z0-9][a-z0-9+.-]{1,99}(=[A-Za-z0-9][A-Za-z0-9.+:~-]{0,99})?"
 FILE = r"(/[A-Za-z0-9_@+-][A-Za-z0-9._@+-]{0,127}|/\.[A-Za-z0-9_@+-][A-Za-z0-9._@+-]{0,126}){1,20}"
 MODE = r"0?[0-7]{3}"
 DESCRIPTION_BYTES = 140
-"""A description is kept in a tag of its snapshot, and a tag has 255 letters."""
+"""A line; what else is known of a snapshot is kept beside it."""
 WORDS_LIMIT = 100
 """Words of a command."""
 LABEL_LIMIT = 63

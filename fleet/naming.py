@@ -5,12 +5,12 @@ Selection is always by these, never by a pattern over names and never by a local
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from fleet import checks
 from fleet.errors import InvalidInput, PermanentError
@@ -19,6 +19,9 @@ from fleet.spec import EnvironmentSpec
 TAG = "deployer"
 BAKE_TAG = "deployer-bake"
 """Droplets that are being made into a snapshot; never part of an environment."""
+READY_TAG, REJECTED_TAG = f"{TAG}-ready", f"{TAG}-rejected"
+"""What the first droplet made from a snapshot has shown of it; a snapshot that has neither is never offered."""
+SnapshotState = Literal["ready", "rejected", "unproven", "foreign"]
 RELEASE = re.compile(r"([0-9]{8}t[0-9]{6})-([0-9a-f]{6})")
 CONTAINER = re.compile(r"([0-9a-f]{6})_([a-z][a-z0-9-]{0,38})_([a-z][a-z0-9-]{0,38})_([a-z][a-z0-9-]{0,38})")
 TOMBSTONE = f"{TAG}-tombstone"
@@ -173,29 +176,21 @@ def snapshot_tags(kind: str) -> frozenset[str]:
     return frozenset({TAG, f"{TAG}-{kind}"})
 
 
+def snapshot_state(tags: frozenset[str]) -> SnapshotState:
+    """What a snapshot is fit for; `foreign` when it is not ours.
+
+    `unproven` until a droplet made from it has been examined, which makes it `ready` or `rejected`.
+    """
+    if snapshot_kind(tags) is None:
+        return "foreign"
+    if REJECTED_TAG in tags:
+        return "rejected"
+    return "ready" if READY_TAG in tags else "unproven"
+
+
 def snapshot_kind(tags: frozenset[str]) -> str | None:
     """`base`, `custom`, or None when a snapshot with these tags is not ours."""
     return next((kind for kind in ("base", "custom") if f"{TAG}-{kind}" in tags), None)
-
-
-def description_tag(description: str) -> str:
-    """A snapshot's description as a tag of it, in letters that a tag may have.
-
-    Raises:
-        InvalidInput: it is too long for one.
-    """
-    checks.check_description(description)
-    return f"{TAG}-about:{base64.b32encode(description.encode()).decode().rstrip('=').lower()}"
-
-
-def description(tags: frozenset[str]) -> str:
-    """The description among a snapshot's tags; empty where it has none."""
-    found = next((tag for tag in sorted(tags) if tag.startswith(f"{TAG}-about:")), "")
-    letters = found.partition(":")[2].upper()
-    try:
-        return base64.b32decode(letters + "=" * (-len(letters) % 8)).decode()
-    except ValueError:
-        return ""  # a tag of somebody else's
 
 
 def comment(owner: str, spec: EnvironmentSpec, service: str, droplet: str) -> str:

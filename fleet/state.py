@@ -69,6 +69,8 @@ class Snapshot:
     created_at: datetime
     tags: frozenset[str] = frozenset()
     description: str = ""
+    droplet: int | None = None
+    """The droplet that it was taken of, which may be gone."""
 
 
 @dataclass(frozen=True)

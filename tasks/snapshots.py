@@ -1,62 +1,29 @@
-"""Droplet snapshots: taken, labelled, and mirrored into `Snapshot` blocks so that run forms can offer them."""
+"""Droplet snapshots: ordered, taken, and found ready or rejected. What they are is written on them at DigitalOcean."""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
-
-from prefect.client.orchestration import get_client
 
 from agent.keys import boot_secret
 from blocks.base_image import BaseImage
 from blocks.digitalocean import DigitalOceanCredentials
 from blocks.environment import Environment
 from blocks.snapshot import Snapshot as SnapshotBlock
-from fleet import checks, naming
+from fleet import checks, lineage, naming
 from fleet.errors import InvalidInput, PermanentError
+from fleet.lineage import Lineage
 from fleet.spec import check_word
-from fleet.state import Droplet, Snapshot
+from fleet.state import Action, Droplet, Snapshot
 from tasks import bases, plans
-from tasks.droplets import ACTION_DEADLINE, wait_action
+from tasks.droplets import ACTION_DEADLINE, list_tagged, wait_action
 from tasks.policy import step
-from tasks.reports import publish, seconds_since, table
 from tasks.userdata import droplet_user_data
-
-
-@step("{droplet.name}: snapshot {name}", timeout=ACTION_DEADLINE + timedelta(minutes=2))
-def take_snapshot(droplet: Droplet, name: str, tags: frozenset[str], credentials: DigitalOceanCredentials) -> Snapshot:
-    """The snapshot of this name, taken from the switched-off droplet unless it is there; labelled as ours."""
-    cloud = credentials.client()
-    found = _named(name, cloud.snapshots.read_all())
-    if found is None:
-        wait_action(cloud.droplets.snapshot(droplet.id, name), credentials)
-        found = _named(name, cloud.snapshots.read_all())
-    if found is None:
-        raise PermanentError(
-            f"DigitalOcean took the snapshot {name} of {droplet.name}, and does not list it.",
-            hint="Look for it in the control panel, then run this again.",
-        )
-    cloud.snapshots.tag(found.id, tags)
-    return found
-
-
-@step("mirror the snapshots into blocks")
-def mirror_snapshots(credentials: DigitalOceanCredentials) -> list[str]:
-    """Makes the `Snapshot` blocks those that DigitalOcean has today; gives their names."""
-    ours = {
-        snapshot.name: snapshot
-        for snapshot in credentials.client().snapshots.read_all()
-        if naming.snapshot_kind(snapshot.tags)
-    }
-    for name, snapshot in ours.items():
-        SnapshotBlock.of(snapshot).save(name, overwrite=True)
-    _forget_others(set(ours))
-    return sorted(ours)
+from tasks.waits import Overdue
+from tasks.workbench import Bench, clear
 
 
 @dataclass(frozen=True)
@@ -72,7 +39,8 @@ class SnapshotOrder:
     """For a custom one: what its image is made from."""
     description: str = ""
     existing: Snapshot | None = None
-    """The snapshot of that name, when there is one."""
+    """The snapshot of that name, when there is one that is ready."""
+    keep_failed: bool = False
 
     @property
     def purpose(self) -> str:
@@ -80,10 +48,14 @@ class SnapshotOrder:
         return f"{self.environment}:{self.name}"
 
     @property
+    def probe(self) -> str:
+        """What the workbench is for on which it is proven."""
+        return f"{self.purpose}:probe"
+
+    @property
     def tags(self) -> frozenset[str]:
         """What the snapshot will carry."""
-        about = {naming.description_tag(self.description)} if self.description else set()
-        return naming.snapshot_tags(self.kind) | about
+        return naming.snapshot_tags(self.kind)
 
 
 @step("check what was filled in")
@@ -107,7 +79,7 @@ def check(
     checks.check_description(description)
     # The environment's own default may be long gone: what matters is what this one is made from.
     plans.check_region(environment, replace(environment.spec(), snapshot=base.snapshot_id if base else None))
-    existing = _named(name, environment.digitalocean.client().snapshots.read_all())
+    existing = _ready(name, environment.digitalocean.client().snapshots.read_all())
     if existing and naming.snapshot_kind(existing.tags) != kind:
         raise InvalidInput(f"There is a snapshot {name} of another kind.", hint="Choose another name.")
     order = SnapshotOrder(name, kind, environment.title(), description=description, existing=existing)
@@ -120,30 +92,79 @@ def check(
     return replace(order, base=base.snapshot_id, image=bases.check(image, context, dockerfile))
 
 
-@dataclass
-class Report:
-    """What came of it; filled in while the run goes on."""
+def remove_leftovers(order: SnapshotOrder, environment: Environment) -> None:
+    """What an earlier run of this name left when it was killed, or kept: snapshots that were never ready, benches."""
+    benches = [Bench(purpose, "", ()) for purpose in (order.purpose, order.probe)]
+    droplets = [one for bench in benches for one in list_tagged(bench.tag, environment.digitalocean)]
+    remove_unproven(order.name, frozenset(one.id for one in droplets), environment)
+    for bench in benches:
+        clear(bench, environment)
 
-    taken: Snapshot | None = None
+
+@step("snapshots {name} that were never ready: remove")
+def remove_unproven(name: str, benches: frozenset[int], environment: Environment) -> None:
+    """Removes the snapshots of this name that nothing may be made from, and that nothing is.
+
+    One without a tag yet is ours when it was taken of one of these droplets.
+    """
+    cloud = environment.digitalocean.client()
+    for found in cloud.snapshots.read_all():
+        state = naming.snapshot_state(found.tags)
+        ours = state in ("unproven", "rejected") or (state == "foreign" and found.droplet in benches)
+        if found.name != name or not ours:
+            continue
+        if found.id in {one.image for one in cloud.droplets.read_tagged(naming.TAG) if one.id not in benches}:
+            log(f"The snapshot {name} ({found.id}) is not ready, and stays: droplets were made from it.")
+        else:
+            log(f"Removing the snapshot {name} ({found.id}), which is {state}.")
+            cloud.snapshots.remove(found.id)
 
 
-@contextmanager
-def report(order: SnapshotOrder, environment: Environment) -> Iterator[Report]:
-    """The artifact of the run, published when the block ends well."""
-    began, made = time.monotonic(), Report()
-    yield made
-    if made.taken:
-        rows = [
-            ("name", made.taken.name),
-            ("id", made.taken.id),
-            ("kind", order.kind),
-            ("description", order.description),
-            ("regions", ", ".join(made.taken.regions)),
-            ("billed size", f"{made.taken.size_gigabytes:.2f} GB"),
-            ("smallest disk", f"{made.taken.min_disk_gb} GB"),
-            ("took", "was there already: nothing was made" if order.existing else seconds_since(began)),
-        ]
-        publish(f"snapshot-{order.name}", f"# Snapshot {order.name}\n\n{table(('what', 'value'), rows)}", order.name)
+def take_snapshot(droplet: Droplet, name: str, tags: frozenset[str], credentials: DigitalOceanCredentials) -> Snapshot:
+    """The snapshot of the switched-off droplet, labelled as ours; nothing is made from it before it is ready."""
+    action = start_snapshot(droplet, name, credentials)
+    return finish_snapshot(droplet, name, action, tags, credentials)
+
+
+@step("{droplet.name}: snapshot {name}")
+def start_snapshot(droplet: Droplet, name: str, credentials: DigitalOceanCredentials) -> Action | None:
+    """Has a snapshot taken unless one was taken of this very droplet."""
+    cloud = credentials.client()
+    return None if _taken_of(droplet, name, cloud.snapshots.read_all()) else cloud.droplets.snapshot(droplet.id, name)
+
+
+@step("{droplet.name}: wait for the snapshot {name}", timeout=ACTION_DEADLINE + timedelta(minutes=2))
+def finish_snapshot(
+    droplet: Droplet, name: str, action: Action | None, tags: frozenset[str], credentials: DigitalOceanCredentials
+) -> Snapshot:
+    """The snapshot, once it is complete and labelled.
+
+    Raises:
+        PermanentError: the action did not end in time, or ended badly, or left nothing.
+    """
+    cloud = credentials.client()
+    try:
+        if action:
+            wait_action(action, credentials)
+    except Overdue as error:
+        raise PermanentError(f"{error.message} The snapshot {name} was given up.", hint="Run this again.") from error
+    found = _taken_of(droplet, name, cloud.snapshots.read_all())
+    if found is None:
+        raise PermanentError(
+            f"DigitalOcean took the snapshot {name} of {droplet.name}, and does not list it.",
+            hint="Look for it in the control panel, then run this again.",
+        )
+    cloud.snapshots.tag(found.id, tags)
+    return replace(found, tags=found.tags | tags)
+
+
+@step("snapshot {snapshot.name}: {tag}")
+def conclude(snapshot: Snapshot, tag: str, known: Lineage, credentials: DigitalOceanCredentials) -> Snapshot:
+    """Writes on the snapshot what is known of it, and last of all the tag that says `ready` or `rejected`."""
+    cloud, description = credentials.client(), lineage.write(known)
+    cloud.snapshots.describe(snapshot.id, description)
+    cloud.snapshots.tag(snapshot.id, frozenset({tag}))
+    return replace(snapshot, tags=snapshot.tags | {tag}, description=description)
 
 
 def user_data(environment: Environment) -> Callable[[str], str]:
@@ -157,12 +178,10 @@ def log(line: str) -> None:
     logging.getLogger("prefect.flow_runs").info("%s", line)
 
 
-def _named(name: str, snapshots: list[Snapshot]) -> Snapshot | None:
-    return next((snapshot for snapshot in snapshots if snapshot.name == name), None)
+def _ready(name: str, snapshots: list[Snapshot]) -> Snapshot | None:
+    ready = (one for one in snapshots if naming.snapshot_state(one.tags) == "ready")
+    return next((one for one in ready if one.name == name), None)
 
 
-def _forget_others(names: set[str]) -> None:
-    with get_client(sync_client=True) as client:
-        for document in client.read_block_documents_by_type(SnapshotBlock.get_block_type_slug()):
-            if document.name not in names:
-                client.delete_block_document(document.id)
+def _taken_of(droplet: Droplet, name: str, snapshots: list[Snapshot]) -> Snapshot | None:
+    return next((one for one in snapshots if (one.name, one.droplet) == (name, droplet.id)), None)

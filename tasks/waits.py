@@ -12,15 +12,19 @@ from fleet.errors import TransientError
 T = TypeVar("T")
 
 
+class Overdue(TransientError):
+    """What was waited for did not come within the deadline."""
+
+
 def wait_for(what: str, look: Callable[[], T | None], deadline: timedelta, every: timedelta) -> T:
     """Looks again and again until `look` gives something.
 
     Raises:
-        TransientError: it did not within the deadline; the message says what was waited for and how long.
+        Overdue: it did not within the deadline; the message says what was waited for and how long.
     """
     end = time.monotonic() + deadline.total_seconds()
     while (found := look()) is None:
         if time.monotonic() + every.total_seconds() > end:
-            raise TransientError(f"Waited {deadline.total_seconds():.0f} s for {what}, in vain.")
+            raise Overdue(f"Waited {deadline.total_seconds():.0f} s for {what}, in vain.")
         time.sleep(every.total_seconds())
     return found

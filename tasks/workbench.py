@@ -31,6 +31,8 @@ class Bench:
     ports: tuple[str, ...]
     """Where the controller reaches it; nobody else reaches anything."""
     public_key: str | None = None
+    keep_failed: bool = False
+    """Whether it stays when what is made on it fails, for a look at why."""
 
     @property
     def tag(self) -> str:
@@ -45,6 +47,7 @@ def workbench(bench: Bench, user_data: UserData, environment: Environment) -> It
     What an earlier run left of the same purpose is removed first: its keys died with it.
     """
     clear(bench, environment)
+    kept = False
     try:
         rules = tuple(Rule(port, addresses=tuple(environment.controller_addresses)) for port in bench.ports)
         firewalls.ensure_firewall(bench.tag.replace(":", "-"), rules, (bench.tag,), environment.digitalocean)
@@ -52,8 +55,11 @@ def workbench(bench: Bench, user_data: UserData, environment: Environment) -> It
         request = _request(bench, environment, (key,) if key else ())
         made = droplets.ensure_droplet(replace(request, user_data=user_data(request.name)), environment.digitalocean)
         yield droplets.wait_active(made, environment.digitalocean)
+    except Exception:
+        kept = bench.keep_failed
+        raise
     finally:
-        clear(bench, environment)
+        (_keep if kept else clear)(bench, environment)
 
 
 def clear(bench: Bench, environment: Environment) -> None:
@@ -69,6 +75,16 @@ def clear(bench: Bench, environment: Environment) -> None:
             remove()
         except Exception as error:  # the rest still has to go; the run fails by its own error, if it has one
             get_run_logger().error("Left over from %s: %s Run build-snapshot again to remove it.", bench.purpose, error)
+
+
+def _keep(bench: Bench, environment: Environment) -> None:
+    get_run_logger().warning(
+        "Kept, as asked: the droplets, key and firewall of %s, tagged %s in %s. They cost money; the next run of "
+        "build-snapshot with this name removes them.",
+        bench.purpose,
+        bench.tag,
+        environment.region,
+    )
 
 
 def _request(bench: Bench, environment: Environment, ssh_keys: tuple[int, ...]) -> DropletRequest:

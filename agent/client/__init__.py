@@ -11,7 +11,8 @@ A client is made from the DigitalOcean token and the droplet's name: both ends o
 
 from agent.client.api import AgentClient, AsyncAgentClient
 from agent.client.errors import AgentError, AgentProblem, AgentRefused, AgentUnreachable
-from agent.client.session import apart, connect, mend
+from agent.client.lines import LineReader
+from agent.client.session import apart, connect, mend, takes_boot_secret
 
 __all__ = [
     "AgentClient",
@@ -20,7 +21,9 @@ __all__ = [
     "AgentRefused",
     "AgentUnreachable",
     "AsyncAgentClient",
+    "LineReader",
     "apart",
     "connect",
     "mend",
+    "takes_boot_secret",
 ]

@@ -23,6 +23,8 @@ SLACK_SECONDS: Final = 60.0
 LONGEST_DRAIN_SECONDS: Final = 600.0
 PEERS_SECONDS: Final = 120.0
 """Longer than the droplet's proxy may take to try, take up and, if need be, take back a table."""
+EXAMINE_SECONDS: Final = 300.0
+"""Longer than an agent reads its disk."""
 LEASE_SECONDS: Final = 60.0
 """Longer than an agent lets a new lease wait for a change that is going on."""
 
@@ -160,6 +162,10 @@ class AgentClient(ImageCalls):
     def seal(self) -> wire.Ping:
         """Have the droplet forget all that a snapshot must not carry; its agent ends."""
         return self._call(wire.Ping, "POST", "/seal")
+
+    def examine(self, body: wire.Examine) -> wire.Examination:
+        """Have the droplet look at itself: what a snapshot's first droplet is asked."""
+        return self._call(wire.Examination, "POST", "/examine", body, seconds=EXAMINE_SECONDS)
 
     def _change(
         self,

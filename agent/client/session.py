@@ -55,6 +55,20 @@ def connect(
         yield client
 
 
+def takes_boot_secret(token: str, droplet: str, address: str, port: int = wire.PORT) -> bool:
+    """Whether a droplet still answers under the boot secret that its user data carried.
+
+    Raises:
+        AgentUnreachable: it does not answer at all.
+    """
+    with open_http(keys.boot_secret(token, droplet), droplet, address, port) as http:
+        try:
+            AgentClient(http).ping()
+        except AgentRefused:
+            return False
+    return True
+
+
 def _first_contact(client: AgentClient, token: str, droplet: str, address: str, port: int) -> wire.Ping:
     """Enrol the droplet, or find that another controller was faster."""
     try:

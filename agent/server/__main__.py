@@ -1,4 +1,4 @@
-"""`python -m agent.server` serves; `python -m agent.server restore` puts the containers' secrets back and ends."""
+"""`python -m agent.server` serves; `… restore` puts the containers' secrets back, `… examine` looks at the system."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import partial
 
 from agent import journal
 from agent.docker_api import DockerApi
-from agent.server import serve, settings
+from agent.server import serve, settings, system
 from agent.server.app import create_app
 from agent.server.engine import DockerEngine
 from agent.server.instances import Place
@@ -24,9 +24,11 @@ log = logging.getLogger("agent")
 def main(arguments: list[str]) -> int:
     """The exit code: 0 after an orderly end, 2 for a droplet that is not ready or a command that does not exist."""
     journal.configure()
-    if arguments not in ([], ["restore"]):
-        log.error("unknown command; there is only `restore`")
+    if arguments not in ([], ["restore"], ["examine"]):
+        log.error("unknown command; there are only `restore` and `examine`")
         return 2
+    if arguments == ["examine"]:
+        return system.main()
     try:
         found = settings.load()
     except (settings.NotReady, ValueError) as error:

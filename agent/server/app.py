@@ -17,7 +17,19 @@ from agent.server.leases import Leases
 from agent.server.limits import AccessLog, Gate
 from agent.server.peers import Peers, peers_of
 from agent.server.ports import Engine, Router
-from agent.server.routes import containers, enrol, images, inventory, leases, node, peers, routing, upgrades, uploads
+from agent.server.routes import (
+    containers,
+    enrol,
+    examination,
+    images,
+    inventory,
+    leases,
+    node,
+    peers,
+    routing,
+    upgrades,
+    uploads,
+)
 from agent.server.settings import Settings
 from agent.server.upgrades import Upgrades
 from agent.server.uploads import Uploads
@@ -59,9 +71,8 @@ def create_context(
 def create_api(context: Context) -> FastAPI:
     """The routes, with nothing around them that would keep anybody out."""
     app = FastAPI(title="Deployer node agent", version=agent.__version__, docs_url=None, redoc_url=None)
-    everything = (node, containers, leases, images, uploads, routing, peers, inventory, upgrades)
-    parts = everything if context.settings.enrolled else (enrol,)
-    for part in parts:
+    enrolled = (node, containers, leases, images, routing, peers, inventory, upgrades, uploads, examination)
+    for part in enrolled if context.settings.enrolled else (enrol,):
         app.include_router(part.routes(context))
     errors.install(app)
     app.add_api_route("/ping", context.ping, summary="Alive, and which version; needs no key")

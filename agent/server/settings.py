@@ -63,6 +63,8 @@ class Settings:
     limits: Limits = Limits()
     seal_command: tuple[str, ...] = ("systemctl", "start", "deployer-seal.service")
     """What makes the system outside the agent's reach ready for a snapshot; waited for."""
+    examine_command: tuple[str, ...] = ("systemctl", "start", "deployer-examine.service")
+    """What examines the system outside the agent's reach: reads and removes `examine.json`, writes `examined.json`."""
     upgrade_command: tuple[str, ...] = ("systemctl", "start", "--no-block", "deployer-upgrade.service")
     """What puts a version that was received in place of this one; it goes on by itself."""
 

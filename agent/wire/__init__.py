@@ -42,6 +42,7 @@ from agent.wire.containers import (
     Verdict,
     Volume,
 )
+from agent.wire.examination import Examination, Examine, Found, fingerprint
 from agent.wire.images import BuildEvent, Image, ImageMissing, ImagePull, ImageQuery, ImageSave, Pruned
 from agent.wire.inventory import Inventory
 from agent.wire.jobs import JobRun, JobRuns
@@ -76,6 +77,9 @@ __all__ = [
     "Digest",
     "Disk",
     "Enrol",
+    "Examination",
+    "Examine",
+    "Found",
     "Health",
     "Host",
     "Image",
@@ -122,4 +126,5 @@ __all__ = [
     "Verdict",
     "VerdictWord",
     "Volume",
+    "fingerprint",
 ]

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from agent import wire
 from tasks.policy import step
 from tasks.userdata import KeyPair
 
@@ -36,6 +37,8 @@ class BakeReport:
     seconds: float
     steps: dict[str, float]
     versions: Versions
+    machine: str
+    """The fingerprint of the machine id, which no droplet may share."""
 
 
 @step("{address}: bake", timeout=timedelta(minutes=15), retries=2)
@@ -54,9 +57,10 @@ def bake(address: str, key: KeyPair, host_key: str, log: Log) -> BakeReport:
         steps = run_phases(shell, INSTALL)
         log("verifying")
         versions = read_versions(shell)
+        machine = wire.fingerprint((shell.read("/etc/machine-id") or "").encode())
     seconds = time.monotonic() - begun
     log(f"baked in {seconds:.0f} s: {versions}")
-    return BakeReport(address, seconds, steps, versions)
+    return BakeReport(address, seconds, steps, versions, machine)
 
 
 @step("{address}: seal", timeout=timedelta(minutes=5), retries=1)

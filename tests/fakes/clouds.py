@@ -138,7 +138,7 @@ class FakeDroplets:
         """Starts a snapshot, which is there at once."""
         self._faults.enter("droplets.snapshot")
         started = self._start(droplet_id, "snapshot")
-        self._snapshots.add(name, self.all[droplet_id].region)
+        self._snapshots.add(name, self.all[droplet_id].region, droplet=droplet_id)
         return started
 
     def read_action(self, action_id: int) -> Action:
@@ -199,9 +199,11 @@ class FakeSnapshots:
         self._ids = count(9001)
         self.all: dict[str, Snapshot] = {}
 
-    def add(self, name: str, region: str = "fra1", tags: frozenset[str] = frozenset()) -> Snapshot:
+    def add(
+        self, name: str, region: str = "fra1", tags: frozenset[str] = frozenset(), droplet: int | None = None
+    ) -> Snapshot:
         """Makes a snapshot appear."""
-        made = Snapshot(str(next(self._ids)), name, (region,), 25, 2.4, START, tags)
+        made = Snapshot(str(next(self._ids)), name, (region,), 25, 2.4, START, tags, droplet=droplet)
         self.all[made.id] = made
         return made
 

@@ -30,12 +30,17 @@ MODULES = (
     "locks",
     "logs",
     "maintenance",
+    "keys",
+    "mirrors",
     "peers",
     "plans",
+    "probes",
     "releases",
     "removal",
     "reports",
     "rollouts",
+    "sealing",
+    "snapshots",
     "tombstones",
 )
 

@@ -161,7 +161,9 @@ class Fleet:
         self.network = Network()
         self.cloud, self.dns = FakeDigitalOcean(), FakeCloudflare(ZONE)
         self.droplets = self.cloud.droplets = BootingDroplets(self.cloud, self.network, folder, boot)
-        self.snapshot: Snapshot = self.cloud.snapshots.add("demo-base", tags=naming.snapshot_tags("base"))
+        self.snapshot: Snapshot = self.cloud.snapshots.add(
+            "demo-base", tags=naming.snapshot_tags("base") | {naming.READY_TAG}
+        )
         self.address = f"https://fleet-{next(self._numbers)}.invalid"
         self.edge: Outside = outside(self)
         self.context = folder / "context"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 import time
 from abc import ABC, abstractmethod
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Lock, Thread
+from typing import Any
 
 import httpx
 import yaml
@@ -39,18 +41,42 @@ MAKING = Lock()
 """FastAPI builds routes and models late, and not in two threads at once; real agents have a process each."""
 
 
+WELL: dict[str, Any] = {
+    "machine": "",
+    "host_keys": (),
+    "listening": (80, 443, 9999),
+    "ssh": (),
+    "leftovers": (),
+    "nginx": "",
+    "docker": "",
+    "image": "sha256:" + "ab" * 32,
+    "packages": {"docker.io": "20.10.24", "nginx": "1.22.1"},
+    "found": (),
+}
+"""What is examined of a droplet that is as it should be."""
+
+
 class Machine(ABC):
     """What is on one droplet; `engine` and `router` are what its agent finds there, whoever runs that."""
 
     def __init__(self, request: DropletRequest, address: str, folder: Path) -> None:
         self.name, self.address, self._folder = request.name, address, folder
         self.engine, self.router, self.proxy = FakeEngine(), FakeRouter(), FakeProxy()
+        self.system = folder / "system.json"
+        """What is examined of the droplet, beyond its agent; a test may change it."""
         self.starts = 0
         """How often the agent has started: once to be enrolled, once under its own secret."""
-        for file in yaml.safe_load(request.user_data)["write_files"]:
+        for file in yaml.safe_load(request.user_data).get("write_files", ()):  # none on one that is baked
             path = folder / str(file["path"]).removeprefix("/")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(file["content"])
+        self.says(machine=wire.fingerprint(request.name.encode()), host_keys=(f"key of {request.name}",))
+
+    def says(self, **changes: Any) -> None:
+        """What the system answers when it is examined: all is well, but for these changes."""
+        known = json.loads(self.system.read_text()) if self.system.exists() else WELL
+        self.system.parent.mkdir(parents=True, exist_ok=True)
+        self.system.write_text(json.dumps({**known, **changes}))
 
     @property
     def table(self) -> Peers:
@@ -114,8 +140,16 @@ class Machine(ABC):
 
     def _settings(self) -> Settings:
         found = load(self._folder / "etc/deployer", self._folder / "state")
-        home = self._folder / "opt/deployer"
-        return replace(found, run=self._folder / "run", address=self.address, home=home, upgrade_command=("true",))
+        run = self._folder / "run"
+        return replace(
+            found,
+            run=run,
+            address=self.address,
+            home=self._folder / "opt/deployer",
+            upgrade_command=("true",),
+            seal_command=("true",),
+            examine_command=("cp", str(self.system), str(run / "examined.json")),
+        )
 
 
 class TlsMachine(Machine):

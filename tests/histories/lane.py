@@ -39,6 +39,7 @@ LOGGING = (
     "releases",
     "removal",
     "tombstones",
+    "workbench",
 )
 TIMED = (
     "agent.client.session",
@@ -137,7 +138,10 @@ def _without_prefect(patch: pytest.MonkeyPatch, runs: Runs) -> None:
     patch.setattr("tasks.locks.flow_run", runs.now)
     patch.setattr("tasks.plans.secrets", SimpleNamespace(token_hex=runs.seed))
     patch.setattr("tasks.reports.create_markdown_artifact", runs.publish)
-    patch.setattr("tasks.kept._mirror", lambda *_: None)  # documents are Prefect's; test_kept.py looks at them
+    # Documents are Prefect's: tests that look at them run through it.
+    patch.setattr("tasks.kept._mirror", lambda *_: None)
+    patch.setattr("tasks.mirrors._mirror", lambda *_: None)
+    patch.setattr("tasks.mirrors.list_environments", list)
     for name in LOGGING:
         patch.setattr(f"tasks.{name}.get_run_logger", lambda: SILENT)
 

@@ -17,8 +17,11 @@ class Snapshots:
 
     def read_all(self) -> list[Snapshot]:
         """All droplet snapshots."""
-        found = self._api.pages(self._api.sdk.snapshots.list, "snapshots", resource_type="droplet")
-        return [_snapshot(item) for item in found]
+        found = list(self._api.pages(self._api.sdk.snapshots.list, "snapshots", resource_type="droplet"))
+        # The same things as images: only there they have a description.
+        images = self._api.pages(self._api.sdk.images.list, "images", private=True) if found else ()
+        descriptions = {str(item["id"]): item.get("description") or "" for item in images}
+        return [_snapshot(item, descriptions) for item in found]
 
     def describe(self, snapshot_id: str, description: str) -> None:
         """Writes the description."""
@@ -36,7 +39,7 @@ class Snapshots:
         self._api.do(self._api.sdk.snapshots.delete, snapshot_id)
 
 
-def _snapshot(item: dict[str, Any]) -> Snapshot:
+def _snapshot(item: dict[str, Any], descriptions: dict[str, str]) -> Snapshot:
     return Snapshot(
         id=str(item["id"]),
         name=item["name"],
@@ -45,4 +48,6 @@ def _snapshot(item: dict[str, Any]) -> Snapshot:
         size_gigabytes=float(item["size_gigabytes"]),
         created_at=datetime.fromisoformat(item["created_at"]),
         tags=frozenset(item.get("tags") or ()),
+        description=descriptions.get(str(item["id"]), ""),
+        droplet=int(item["resource_id"]) if str(item.get("resource_id") or "").isdigit() else None,
     )

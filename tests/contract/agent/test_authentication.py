@@ -51,6 +51,7 @@ def test_the_document_lists_the_routes_that_the_design_promises(lab: Droplet) ->
         ("GET", "/node"),
         ("GET", f"/{NAME}/health"),
         ("POST", "/seal"),
+        ("POST", "/examine"),
         ("GET", "/containers"),
         ("GET", f"/containers/{NAME}/logs"),
         ("PUT", f"/containers/{NAME}/candidate"),

@@ -73,6 +73,7 @@ def test_a_droplet_can_be_switched_off_and_snapshotted(cloud: Cloud, intent: str
     cloud.snapshots.describe(found.id, "for a test")
     tagged = next(one for one in cloud.snapshots.read_all() if one.id == found.id)
     assert naming.snapshot_kind(tagged.tags) == "base"
+    assert (tagged.description, tagged.droplet) == ("for a test", made.id)
     cloud.snapshots.remove(found.id)
     cloud.snapshots.remove(found.id)
     assert found.id not in {one.id for one in cloud.snapshots.read_all()}

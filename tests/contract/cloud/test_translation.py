@@ -178,10 +178,14 @@ def test_all_pages_of_a_list_are_read(recorder: Recorder, api: Api) -> None:
         }
 
     recorder.will(
-        Answer(200, {"snapshots": [one(n) for n in range(200)]}), Answer(200, {"snapshots": [one(200), one(201)]})
+        Answer(200, {"snapshots": [one(n) for n in range(200)]}),
+        Answer(200, {"snapshots": [one(200), one(201)]}),
+        Answer(200, {"images": [{"id": 201, "description": "the last one"}]}),
     )
-    assert len(Snapshots(api).read_all()) == 202
-    assert [re.findall(r"[?&]page=(\d+)", asked) for asked in recorder.asked] == [["1"], ["2"]]
+    found = Snapshots(api).read_all()
+    assert len(found) == 202
+    assert [one.description for one in found[200:]] == ["", "the last one"]
+    assert [re.findall(r"[?&]page=(\d+)", asked) for asked in recorder.asked] == [["1"], ["2"], ["1"]]
 
 
 def test_a_cloud_that_cannot_be_reached_is_transient_and_the_error_names_it(tmp_path: Path, server: Served) -> None:

@@ -15,7 +15,7 @@ from blocks.cloudflare import CloudflareCredentials
 from blocks.digitalocean import DigitalOceanCredentials
 from blocks.service import Service
 from blocks.snapshot import Snapshot
-from fleet import naming, spec, state
+from fleet import lineage, naming, spec, state
 from fleet.errors import InvalidInput
 from tests.unit.blocks import examples
 from tests.unit.blocks.examples import (
@@ -260,8 +260,8 @@ def test_a_certificate_authority_is_a_path() -> None:
 
 def test_a_snapshot_of_ours_is_mirrored() -> None:
     taken = datetime(2026, 11, 24, 2, 15, tzinfo=UTC)
-    tags = naming.snapshot_tags("base") | {naming.description_tag("For models.")}
-    seen = state.Snapshot("9001", "demo-base", ("fra1",), 25, 2.4, taken, tags)
+    known = lineage.write(lineage.Lineage("9000", "0.1.0", "sha256:ab", "c0ffee", 12.5, about="For models."))
+    seen = state.Snapshot("9001", "demo-base", ("fra1",), 25, 2.4, taken, naming.snapshot_tags("base"), known)
     assert Snapshot.of(seen).model_dump(exclude={"block_type_slug"}) == {
         "snapshot_id": "9001",
         "name": "demo-base",
@@ -271,6 +271,13 @@ def test_a_snapshot_of_ours_is_mirrored() -> None:
         "min_disk_gb": 25,
         "size_gigabytes": 2.4,
         "created_at": taken,
+        "seen_at": None,
+        "parent": "9000",
+        "agent_version": "0.1.0",
+        "base_image": "sha256:ab",
+        "ready_seconds": 12.5,
+        "packages_digest": "c0ffee",
+        "packages": {},
     }
 
 

@@ -64,11 +64,12 @@ def test_no_parameter_of_a_flow_is_a_secret() -> None:
     assert [name for name in names if words.search(name)] == []
 
 
-def test_health_and_what_is_pending_are_looked_at_and_nothing_else_runs_by_itself() -> None:
+def test_health_what_is_pending_and_snapshots_are_looked_at_and_nothing_else_runs_by_itself() -> None:
     schedules = {one["name"]: one["schedules"] for one in DEPLOYMENTS if "schedules" in one}
     assert {name: [one["cron"] for one in found] for name, found in schedules.items()} == {
         "finish-undeploys": ["*/2 * * * *"],
         "health-check": ["* * * * *"],
+        "refresh-snapshots": ["*/5 * * * *"],
     }
 
 

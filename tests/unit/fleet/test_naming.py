@@ -207,21 +207,3 @@ def test_what_is_no_release_is_refused_with_an_example(release: str) -> None:
 def test_what_is_no_release_was_given_to_no_content() -> None:
     assert not naming.same_content("latest", "latest")
     assert not naming.same_content("", "")
-
-
-@pytest.mark.parametrize("text", ["Models on board.", "ключ", "a" * 140])
-def test_a_description_goes_into_a_tag_and_comes_back(text: str) -> None:
-    tag = naming.description_tag(text)
-    assert re.fullmatch(r"[a-z0-9:_-]{1,255}", tag)
-    assert naming.description(frozenset({"deployer", tag})) == text
-
-
-def test_a_snapshot_without_a_description_has_none_and_a_strange_tag_is_none() -> None:
-    assert naming.description(frozenset({"deployer"})) == ""
-    assert naming.description(frozenset({f"{naming.TAG}-about:1890"})) == ""
-
-
-@pytest.mark.parametrize("text", ["a" * 141, "ы" * 71, "two\nlines"])
-def test_a_description_that_no_tag_can_hold_is_refused(text: str) -> None:
-    with pytest.raises(InvalidInput, match="Say it in one line of 140 bytes"):
-        naming.description_tag(text)

@@ -1,0 +1,87 @@
+"""The list of snapshots in the run forms: what is ready today, and the last list while nobody answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+from prefect.client.orchestration import get_client
+
+from blocks.environment import Environment
+from blocks.snapshot import Snapshot as SnapshotBlock
+from fleet import lineage, naming
+from fleet.errors import TransientError
+from flows.build_snapshot import build_snapshot
+from flows.refresh_snapshots import refresh_snapshots
+from tests.flows.artifacts import latest
+from tests.flows.fleet_of_fakes import Fleet
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def saved(fleet: Fleet) -> Iterator[Environment]:
+    """The environment as a saved block; what is offered goes at the end."""
+    SnapshotBlock.of(fleet.snapshot).save("demo-base", overwrite=True)
+    environment = fleet.environment(snapshot=SnapshotBlock.load("demo-base"))
+    environment.digitalocean.save("refreshing", overwrite=True)
+    environment.cloudflare.save("refreshing", overwrite=True)
+    environment.save("demo-prod", overwrite=True)
+    yield cast(Environment, Environment.load("demo-prod"))
+    with get_client(sync_client=True) as client:
+        for slug in ("environment", "snapshot"):
+            for document in client.read_block_documents_by_type(slug):
+                client.delete_block_document(document.id)
+
+
+def offered() -> set[str]:
+    """What a run form's drop-down shows."""
+    with get_client(sync_client=True) as client:
+        return {str(one.name) for one in client.read_block_documents_by_type("snapshot")}
+
+
+def test_what_is_ready_is_offered_and_what_is_gone_is_not(fleet: Fleet, saved: Environment) -> None:
+    cloud, ours = fleet.cloud.snapshots, naming.snapshot_tags("custom")
+    ready = cloud.add("ready", tags=ours | {naming.READY_TAG})
+    cloud.add("half", tags=ours)
+    bad = cloud.add("bad", tags=ours | {naming.REJECTED_TAG})
+    cloud.describe(bad.id, lineage.write(lineage.Lineage(reason="port 22 is open")))
+    cloud.add("theirs")
+    refresh_snapshots()
+    assert offered() == {"demo-base", "ready"}
+    page = latest("snapshots")
+    assert "| bad | rejected: port 22 is open |" in page
+    assert "| half | unproven: not offered |" in page
+    assert "| theirs | foreign: not made here, not offered |" in page
+    assert "$0.14" in page, "2.4 GB at 6 cents"
+    cloud.remove(ready.id)
+    refresh_snapshots()
+    refresh_snapshots()
+    assert offered() == {"demo-base"}
+
+
+def test_while_the_provider_is_down_the_last_list_stays_and_its_age_is_shown(fleet: Fleet, saved: Environment) -> None:
+    refresh_snapshots()
+    fleet.cloud.snapshots.all.clear()
+    fleet.cloud.faults.fail("snapshots.read_all", TransientError("503 Service Unavailable"))
+    with pytest.raises(TransientError, match="503 Service Unavailable"):
+        refresh_snapshots()
+    assert offered() == {"demo-base"}
+    page = latest("snapshots")
+    assert "**No answer** from https://fleet-" in page
+    assert "seconds ago stays in the forms" in page
+
+
+def test_a_build_shows_in_the_form_with_its_packages_and_becomes_the_default(fleet: Fleet, saved: Environment) -> None:
+    base = cast(SnapshotBlock, SnapshotBlock.load("demo-base"))
+    build_snapshot(saved, "shop-custom", "custom", base, str(fleet.context), make_default=True)
+    made = cast(SnapshotBlock, SnapshotBlock.load("shop-custom"))
+    assert made.packages == {"docker.io": "20.10.24", "nginx": "1.22.1"}
+    assert made.parent == base.snapshot_id
+    default = cast(Environment, Environment.load("demo-prod")).snapshot
+    assert default is not None
+    assert default.snapshot_id == made.snapshot_id
+    refresh_snapshots()
+    kept = cast(SnapshotBlock, SnapshotBlock.load("shop-custom"))
+    assert kept.packages == made.packages, "a later round does not forget them"
