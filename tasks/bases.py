@@ -89,16 +89,14 @@ def _check(base: Base) -> None:
                 )
             sources.check(source)
             if isinstance(source, BuildSource):
-                _check_context(source, base.secrets)
+                _check_secrets(source, base.secrets)
     if base.secrets and isinstance(base.source, SavedSource | RecipeSource):
         raise InvalidInput(f"A {title(base.source)} mounts no build secret.", hint="Leave the secrets empty.")
 
 
-def _check_context(source: BuildSource, secrets: Mapping[str, str]) -> None:
-    """All that is refused later on is refused before a droplet is made: the folder is read through once."""
+def _check_secrets(source: BuildSource, secrets: Mapping[str, str]) -> None:
     folder = Path(source.context)
-    contexts.survey(folder, source.dockerfile)
-    text = (folder / source.dockerfile).read_text(errors="replace")
+    text = contexts.read_dockerfile(folder, source.dockerfile)
     if lacking := sorted(dockerfiles.secrets(text) - secrets.keys()):
         raise InvalidInput(
             f"{source.dockerfile} mounts {', '.join(lacking)}, and no build secret of that name was given.",

@@ -10,7 +10,7 @@ from typing import IO
 
 from prefect import get_run_logger, unmapped
 
-from agent import archives, wire
+from agent import archives, contexts, dockerfiles, wire
 from agent.client import AgentClient
 from blocks.environment import Environment
 from fleet.errors import PermanentError
@@ -45,19 +45,27 @@ def obtain_image(droplet: Droplet, spec: ServiceSpec, environment: Environment) 
                 return send(agent, docker, docker.find(reference), droplet.name)
         case source:
             with sources.packed(source, get_run_logger().info) as archive:
-                return _built(droplet, spec.name, source, archive, environment)
+                return _built(droplet, spec, source, archive, environment)
 
 
-def _built(droplet: Droplet, name: str, source: Built, archive: IO[bytes], environment: Environment) -> Image:
-    what = f"the build of the {sources.title(source)}"
+def _built(droplet: Droplet, spec: ServiceSpec, source: Built, archive: IO[bytes], environment: Environment) -> Image:
+    name, what = spec.name, f"the build of the {sources.title(source)}"
     if source.build_on == "droplet":
-        order = wire.Build(tag=f"{name}:latest", dockerfile=source.dockerfile)
+        mounted = _mounted(spec, archive, source.dockerfile)
+        order = wire.Build(tag=f"{name}:latest", dockerfile=source.dockerfile, secrets=mounted)
         with reach(environment, droplet) as agent:
             return builds.build(agent, archive, order, droplet.name, what)
     with open_docker() as docker:
         made = build_here(docker, archive, source.dockerfile, f"{environment.title()}/{name}:latest", what)
         with reach(environment, droplet) as agent:
             return send(agent, docker, made, droplet.name)
+
+
+def _mounted(spec: ServiceSpec, archive: IO[bytes], dockerfile: str) -> dict[str, str]:
+    """Those of the service's secrets that its build mounts; no others leave the controller for it."""
+    wanted = dockerfiles.secrets(contexts.check(archive, dockerfile))
+    archive.seek(0)
+    return {name: value for name, value in spec.secrets.items() if name in wanted}
 
 
 def build_here(docker: Store, archive: IO[bytes], dockerfile: str, tag: str, what: str) -> Image:
