@@ -8,7 +8,7 @@ from typing import Literal
 from blocks.base_image import BaseImage
 from blocks.environment import Environment
 from blocks.snapshot import Snapshot
-from tasks import bake, bases, droplets, mirrors, probes, sealing, snapshots, userdata
+from tasks import bake, base_images, droplets, mirrors, probes, sealing, snapshots, userdata
 from tasks.probes import Made, Proven
 from tasks.reports import published
 from tasks.runbooks import runbook
@@ -87,7 +87,7 @@ def add_image(order: SnapshotOrder, environment: Environment) -> Made:
     with workbench(bench, snapshots.user_data(environment), environment) as made:
         droplet = droplets.wait_ready(made, environment)
         origin = probes.built(droplet, order.base, environment)
-        bases.make_base(droplet, order.image, environment)
+        base_images.make_base(droplet, order.image, environment)
         sealing.seal(droplet, environment)
         droplets.power_off(droplet, environment.digitalocean)
         return Made(snapshots.take_snapshot(droplet, order.name, order.tags, environment.digitalocean), origin)

@@ -18,7 +18,7 @@ from fleet.errors import InvalidInput, PermanentError
 from fleet.lineage import Lineage
 from fleet.spec import check_word
 from fleet.state import Action, Droplet, Snapshot
-from tasks import bases, plans
+from tasks import base_images, plans
 from tasks.droplets import ACTION_DEADLINE, list_tagged, wait_action
 from tasks.policy import step
 from tasks.userdata import droplet_user_data
@@ -35,7 +35,7 @@ class SnapshotOrder:
     environment: str
     base: str = ""
     """For a custom one: id of the base snapshot."""
-    image: bases.Base | None = None
+    image: base_images.Base | None = None
     """For a custom one: what its image is made from."""
     description: str = ""
     existing: Snapshot | None = None
@@ -89,7 +89,7 @@ def check(
         raise InvalidInput("A custom snapshot needs a base snapshot to start from.", hint="Fill in `base`.")
     if base.kind != "base":
         raise InvalidInput("A custom snapshot starts from a base snapshot.", hint="Choose one of kind base.")
-    return replace(order, base=base.snapshot_id, image=bases.check(image, context, dockerfile))
+    return replace(order, base=base.snapshot_id, image=base_images.check(image, context, dockerfile))
 
 
 def remove_leftovers(order: SnapshotOrder, environment: Environment) -> None:

@@ -19,7 +19,7 @@ from tests.fakes.shell import FakeShell
 from tests.flows.artifacts import latest
 from tests.flows.fleet_of_fakes import Fleet
 from tests.flows.machines import Machine
-from tests.flows.test_bases import saved
+from tests.flows.test_base_images import saved
 
 NAME = "shop-custom"
 

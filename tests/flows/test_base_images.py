@@ -15,7 +15,7 @@ from blocks.base_image import BaseImage
 from fleet.errors import InvalidInput, PermanentError
 from fleet.state import Droplet
 from flows.deploy import deploy
-from tasks import bases
+from tasks import base_images
 from tests.fakes.engine import FakeEngine, tar
 from tests.flows.fleet_of_fakes import Fleet
 
@@ -49,16 +49,16 @@ def saved(path: Path, *, images: int = 1) -> Path:
 
 
 def test_a_folder_is_built(fleet: Fleet, droplet: Droplet) -> None:
-    base = bases.check(None, str(fleet.context), "Dockerfile")
-    made = bases.make_base(droplet, base, fleet.environment())
+    base = base_images.check(None, str(fleet.context), "Dockerfile")
+    made = base_images.make_base(droplet, base, fleet.environment())
     assert made
     assert engine(fleet).image("local/base:latest").id == made.id
 
 
 def test_a_saved_image_is_loaded_and_called_the_base(fleet: Fleet, droplet: Droplet, tmp_path: Path) -> None:
-    base = bases.check(image(file=str(saved(tmp_path / "base.tar"))), "", "Dockerfile")
+    base = base_images.check(image(file=str(saved(tmp_path / "base.tar"))), "", "Dockerfile")
     for _ in range(2):
-        made = bases.make_base(droplet, base, fleet.environment())
+        made = base_images.make_base(droplet, base, fleet.environment())
         assert made
         assert engine(fleet).image("local/base:latest").id == made.id
 
@@ -66,9 +66,9 @@ def test_a_saved_image_is_loaded_and_called_the_base(fleet: Fleet, droplet: Drop
 def test_a_folder_is_built_with_the_secrets_that_it_mounts(fleet: Fleet, droplet: Droplet) -> None:
     dockerfile = 'FROM scratch\nCOPY app /app\nRUN --mount=type=secret,id=KEY ["/app"]\n'
     (fleet.context / "Dockerfile").write_text(dockerfile)
-    base = bases.check(image(context=str(fleet.context), secrets={"KEY": SECRET}), "", "Dockerfile")
+    base = base_images.check(image(context=str(fleet.context), secrets={"KEY": SECRET}), "", "Dockerfile")
     assert SECRET not in repr(base)
-    assert bases.make_base(droplet, base, fleet.environment())
+    assert base_images.make_base(droplet, base, fleet.environment())
     assert engine(fleet).lent[-1] == {"KEY": SECRET}
 
 
@@ -95,23 +95,25 @@ def test_a_step_that_is_tried_again_sends_only_the_rest(
 ) -> None:
     (fleet.context / "large").write_bytes(os.urandom(1 << 20))
     breaking = Breaking(monkeypatch)
-    assert bases.make_base(droplet, bases.check(None, str(fleet.context), "Dockerfile"), fleet.environment())
+    assert base_images.make_base(
+        droplet, base_images.check(None, str(fleet.context), "Dockerfile"), fleet.environment()
+    )
     first, second = breaking.sent
     assert second < 0.41 * (first + second)
 
 
 def test_a_disk_that_is_full_is_said_in_words_that_help(fleet: Fleet, droplet: Droplet) -> None:
-    base = bases.check(None, str(fleet.context), "Dockerfile")
+    base = base_images.check(None, str(fleet.context), "Dockerfile")
     engine(fleet).full = True
     with pytest.raises(PermanentError, match=r"no space left on device The disk filled up while it was built, and no"):
-        bases.make_base(droplet, base, fleet.environment())
+        base_images.make_base(droplet, base, fleet.environment())
 
 
 def test_two_things_to_make_it_from_or_none_are_refused(fleet: Fleet) -> None:
     both = (image(packages=["python3"]), str(fleet.context))
     for block, context in ((None, ""), both):
         with pytest.raises(InvalidInput, match=r"needs one thing that its image is made from\. Choose a `Base image`"):
-            bases.check(block, context, "Dockerfile")
+            base_images.check(block, context, "Dockerfile")
 
 
 @pytest.mark.parametrize(
@@ -123,23 +125,23 @@ def test_two_things_to_make_it_from_or_none_are_refused(fleet: Fleet) -> None:
 )
 def test_a_file_that_is_no_saved_image_is_refused_at_the_door(tmp_path: Path, made: Any, why: str) -> None:
     with pytest.raises(InvalidInput, match=why):
-        bases.check(image(file=str(made(tmp_path / "base.tar"))), "", "Dockerfile")
+        base_images.check(image(file=str(made(tmp_path / "base.tar"))), "", "Dockerfile")
 
 
 def test_a_secret_that_is_mounted_and_not_given_is_named_at_the_door(fleet: Fleet) -> None:
     (fleet.context / "Dockerfile").write_text("FROM scratch\nRUN --mount=type=secret,id=KEY true\n")
     with pytest.raises(InvalidInput, match="mounts KEY, and no build secret of that name was given"):
-        bases.check(None, str(fleet.context), "Dockerfile")
+        base_images.check(None, str(fleet.context), "Dockerfile")
 
 
 def test_a_context_that_reaches_out_is_refused_at_the_door(fleet: Fleet) -> None:
     (fleet.context / "link").symlink_to("/etc/passwd")
     with pytest.raises(InvalidInput, match="leads out of it"):
-        bases.check(None, str(fleet.context), "Dockerfile")
+        base_images.check(None, str(fleet.context), "Dockerfile")
 
 
 def test_a_build_on_the_controller_and_secrets_that_nobody_mounts_are_refused(fleet: Fleet, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="is built on the snapshot's droplet"):
-        bases.check(image(context=str(fleet.context), build_on="controller"), "", "Dockerfile")
+        base_images.check(image(context=str(fleet.context), build_on="controller"), "", "Dockerfile")
     with pytest.raises(InvalidInput, match="A recipe of 1 packages and 0 files mounts no build secret"):
-        bases.check(image(packages=["python3"], secrets={"KEY": SECRET}), "", "Dockerfile")
+        base_images.check(image(packages=["python3"], secrets={"KEY": SECRET}), "", "Dockerfile")
