@@ -24,9 +24,10 @@ from tests.histories.runs import SILENT, AtOnce, Renewals, Runs, right_away
 from tests.histories.times import LEASE_SECONDS, Time
 
 LOGGING = (
+    "approvals",
+    "base_images",
     "bases",
     "builds",
-    "approvals",
     "deploy_report",
     "images",
     "kept",
