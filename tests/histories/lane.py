@@ -24,6 +24,7 @@ from tests.histories.runs import SILENT, AtOnce, Renewals, Runs, right_away
 from tests.histories.times import LEASE_SECONDS, Time
 
 LOGGING = (
+    "base_images",
     "bases",
     "builds",
     "approvals",
