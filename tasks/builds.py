@@ -27,10 +27,13 @@ class BuildLog:
 
     def __init__(self) -> None:
         self._log, self._count = get_run_logger(), 0
+        self.full = False
+        """Whether a step found the disk full; the builder's own words say only that it failed."""
 
     def write(self, line: str) -> None:
         """One line of output, unless there were too many."""
         self._count += 1
+        self.full = self.full or FULL in line.lower()
         if self._count <= LINES_LIMIT:
             self._log.info("%s", line.rstrip()[:LINE_LIMIT])
         elif self._count == LINES_LIMIT + 1:
@@ -53,17 +56,17 @@ def build(agent: AgentClient, archive: IO[bytes], order: wire.Build, where: str,
     log, ended = BuildLog(), f"{where}: {what}"
     for event in _events(agent, archive, order, where):
         if event.error:
-            raise failed(ended, event.error)
+            raise failed(ended, event.error, full=log.full)
         if event.image:
             return image(event.image)
         log.write(event.line or "")
     raise PermanentError(f"{ended} ended without an image.", hint="See the agent's journal.")
 
 
-def failed(what: str, words: str) -> PermanentError:
-    """The error of a build."""
+def failed(what: str, words: str, *, full: bool = False) -> PermanentError:
+    """The error of a build; `full`: a step of it found no space left."""
     hint = "The output is in this run's log; mend the Dockerfile and run this again."
-    if FULL in words:
+    if full or FULL in words.lower():
         hint = "The disk filled up while it was built, and no image was left: take a larger size, or build less."
     return PermanentError(f"{what} failed: {words}", hint=hint)
 

@@ -217,10 +217,9 @@ def test_a_disk_that_fills_up_while_it_builds_leaves_no_image_and_says_so(drople
         droplet.text("systemctl", "start", "docker")
         with controller(droplet) as made:
             files = {"Dockerfile": FILLS, "busybox": BUSYBOX.read_bytes()}
-            words = build(made, wire.Build(tag="local/base:latest"), files)[-1].error
-        assert words
-        assert "no space left on device" in words.lower()
-        assert "The disk filled up while it was built, and no image was left" in str(builds.failed("The build", words))
+            events = build(made, wire.Build(tag="local/base:latest"), files)
+        assert events[-1].error
+        assert any(builds.FULL in f"{one.line} {one.error}".lower() for one in events), events
         assert droplet.run("docker", "image", "inspect", "local/base:latest")[0] == 1
         assert droplet.text("docker", "ps", "--all", "--quiet") == ""
     finally:

@@ -451,7 +451,8 @@ class FakeEngine:
             return
         self.lent.append(dict(request.secrets))
         if self.full:
-            yield wire.BuildEvent(error="write /large: no space left on device")
+            yield wire.BuildEvent(line="dd: error writing '/large': No space left on device")
+            yield wire.BuildEvent(error="The command '/bin/sh -c dd' returned a non-zero code: 1")
             return
         for number, step in enumerate(steps, 1):
             yield wire.BuildEvent(line=f"Step {number}/{len(steps)} : {step}")

@@ -105,7 +105,9 @@ def test_a_step_that_is_tried_again_sends_only_the_rest(
 def test_a_disk_that_is_full_is_said_in_words_that_help(fleet: Fleet, droplet: Droplet) -> None:
     base = base_images.check(None, str(fleet.context), "Dockerfile")
     engine(fleet).full = True
-    with pytest.raises(PermanentError, match=r"no space left on device The disk filled up while it was built, and no"):
+    with pytest.raises(
+        PermanentError, match=r"returned a non-zero code: 1 The disk filled up while it was built, and no"
+    ):
         base_images.make_base(droplet, base, fleet.environment())
 
 
