@@ -6,6 +6,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from agent import keys, wire
 from agent.client import AgentUnreachable, takes_boot_secret
@@ -24,6 +25,7 @@ from tasks.userdata import KeyPair
 from tasks.waits import Overdue, wait_for
 from tasks.workbench import Bench, workbench
 
+Kind = Literal["base", "custom"]
 ANSWER_DEADLINE = timedelta(minutes=4)
 """A droplet that has not answered well by then is not fit to serve, whatever the reason."""
 POLL = timedelta(seconds=1)
@@ -54,7 +56,7 @@ def prove(made: Made, order: SnapshotOrder, environment: Environment) -> Proven:
     """
     seen, found = look(made.snapshot, order, made.origin, environment)
     reasons = examination.judge(made.origin, seen, found)
-    known = _lineage(made.origin, seen, found)
+    known = replace(_lineage(made.origin, seen, found), about=order.description)
     if reasons:
         told = "; ".join(reasons)
         snapshots.conclude(made.snapshot, naming.REJECTED_TAG, replace(known, reason=told), environment.digitalocean)

@@ -21,14 +21,16 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.fixture
-def saved(fleet: Fleet) -> Iterator[Environment]:
-    """The environment as a saved block; what is offered goes at the end."""
+def saved(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> Iterator[Environment]:
+    """The environment, saved as a block; what is offered goes at the end.
+
+    A loaded block knows its credentials as DigitalOcean's own, and so this one is told where it is saved.
+    """
     SnapshotBlock.of(fleet.snapshot).save("demo-base", overwrite=True)
     environment = fleet.environment(snapshot=SnapshotBlock.load("demo-base"))
-    environment.digitalocean.save("refreshing", overwrite=True)
-    environment.cloudflare.save("refreshing", overwrite=True)
     environment.save("demo-prod", overwrite=True)
-    yield cast(Environment, Environment.load("demo-prod"))
+    monkeypatch.setattr("tasks.mirrors.list_environments", lambda: [environment])
+    yield environment
     with get_client(sync_client=True) as client:
         for slug in ("environment", "snapshot"):
             for document in client.read_block_documents_by_type(slug):
@@ -61,6 +63,15 @@ def test_what_is_ready_is_offered_and_what_is_gone_is_not(fleet: Fleet, saved: E
     assert offered() == {"demo-base"}
 
 
+def test_what_a_list_does_not_show_yet_is_still_offered(
+    fleet: Fleet, saved: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(fleet.cloud.snapshots, "read_all", list)
+        refresh_snapshots()
+    assert offered() == {"demo-base"}
+
+
 def test_while_the_provider_is_down_the_last_list_stays_and_its_age_is_shown(fleet: Fleet, saved: Environment) -> None:
     refresh_snapshots()
     fleet.cloud.snapshots.all.clear()
@@ -82,6 +93,7 @@ def test_a_build_shows_in_the_form_with_its_packages_and_becomes_the_default(fle
     default = cast(Environment, Environment.load("demo-prod")).snapshot
     assert default is not None
     assert default.snapshot_id == made.snapshot_id
+    build_snapshot(saved, "shop-custom", "custom", base, str(fleet.context))
     refresh_snapshots()
     kept = cast(SnapshotBlock, SnapshotBlock.load("shop-custom"))
-    assert kept.packages == made.packages, "a later round does not forget them"
+    assert kept.packages == made.packages, "a later run and a later round do not forget them"
