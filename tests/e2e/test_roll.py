@@ -10,6 +10,7 @@ import pytest
 from blocks.environment import Environment
 from blocks.service import Service
 from blocks.snapshot import Snapshot
+from tests.e2e.kills import kill_at_step
 from tests.e2e.lab import ROOT, Lab, Run, reference
 from tests.e2e.load import Visit, visitors
 from tests.e2e.scenes import addresses, change_service, containers, deploy, ours, serving
@@ -86,3 +87,13 @@ def test_three_droplets_give_way_under_load_and_no_request_is_lost(lab: Lab, thr
     again = roll(lab, "lab-python-2")
     assert "nothing to do" in lab.artifact(again.id)
     assert visit.requests / visit.seconds >= 100
+
+
+@pytest.mark.parametrize("step", ["prepare"])
+def test_a_roll_that_is_killed_is_gone_on_with_by_the_next(lab: Lab, three: list[str], other: str, step: str) -> None:
+    to = "lab-python" if images(lab) == {other} else "lab-python-2"
+    with visitors(lab) as visit:
+        assert kill_at_step(lab.start("roll", environment=WHERE, snapshot=reference("snapshot", to)), step)
+        roll(lab, to)
+    check_served(lab, visit)
+    assert len(images(lab)) == 1
