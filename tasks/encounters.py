@@ -23,13 +23,16 @@ def extend(lock: Lock, droplets: Sequence[Droplet], spec: EnvironmentSpec, envir
     """The lock with droplets that the run has made, once it is sure that no other run deploys the same service.
 
     Each of two locks its own, and then looks at the others of the environment: at least one of them finds the other.
-    A run that held no lock at all until now looks for what the service has there by now, too.
+    A run that held no lock at all until now looks for what the service has there by now, too; one that slept through
+    the lock that it had goes no further with a new one.
 
     Raises:
+        HostsFailed: the lock that it had until now is lost.
         Leased: another run holds the service's lock on droplets of its own.
         PermanentError: another run has deployed it since this one began.
     """
     wider = lock.extend(droplets)
+    lock.confirm()
     tagged = [one for one in list_tagged(naming.environment_tag(spec), environment.digitalocean) if one.public_address]
     _check_alone(lock.name, [one for one in tagged if one.name not in wider.fencing], environment)
     if not lock.fencing:

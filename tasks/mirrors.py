@@ -17,6 +17,7 @@ from blocks.environment import Environment
 from blocks.snapshot import Snapshot as SnapshotBlock
 from fleet import lineage, naming
 from fleet.errors import DeployerError, InvalidInput
+from fleet.pruning import DOLLARS_PER_GIGABYTE
 from fleet.state import Snapshot
 from tasks.health import list_environments
 from tasks.policy import step
@@ -27,8 +28,6 @@ NO_PACKAGES: Mapping[str, Mapping[str, str]] = {}
 Packages = Mapping[str, Mapping[str, str]]
 """Packages and their versions, by the id of their snapshot."""
 _KEY = "snapshots"
-DOLLARS_PER_GIGABYTE = 0.06
-"""What DigitalOcean asks for a gigabyte of snapshots in a month."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,8 @@ class Listing:
 
     snapshots: tuple[Snapshot, ...]
     silent: tuple[str, ...] = ()
+    lagging: frozenset[str] = frozenset()
+    """Ids of snapshots that are in no list, and are there."""
 
 
 def refresh(given: DigitalOceanCredentials | None = None, packages: Packages = NO_PACKAGES) -> Listing:
@@ -44,7 +45,8 @@ def refresh(given: DigitalOceanCredentials | None = None, packages: Packages = N
 
     While an account does not answer, what was known of it stays, and the artifact says since when.
     """
-    listing = read(_accounts(given))
+    accounts = _accounts(given)
+    listing = read(accounts, [one.snapshot_id for one in documents().values()])
     seen = _mirror(listing, packages)
     publish(_KEY, _page(listing, seen), "Snapshots")
     return listing
@@ -59,16 +61,20 @@ def refresh_or_tell(given: DigitalOceanCredentials, packages: Packages = NO_PACK
 
 
 @step("snapshots of every account", retries=1)
-def read(accounts: list[DigitalOceanCredentials]) -> Listing:
-    """The snapshots of all accounts; one that does not answer is named."""
+def read(accounts: list[DigitalOceanCredentials], known: list[str]) -> Listing:
+    """The snapshots of all accounts; one that does not answer is named, and of those in no list each is asked for."""
     found: list[Snapshot] = []
     silent: list[str] = []
+    lagging: set[str] = set()
     for account in accounts:
         try:
-            found += account.client().snapshots.read_all()
+            cloud = account.client().snapshots
+            found += cloud.read_all()
+            lagging |= {id for id in set(known) - {one.id for one in found} if cloud.exists(id)}
         except DeployerError as error:
             silent.append(f"{account.api_url}: {error.message}")
-    return Listing(tuple(sorted(found, key=lambda one: (one.name, one.created_at))), tuple(silent))
+    ordered = sorted(found, key=lambda one: (one.name, one.created_at))
+    return Listing(tuple(ordered), tuple(silent), frozenset(lagging - {one.id for one in found}))
 
 
 @step("environment {environment.project}-{environment.name}: default snapshot {name}")
@@ -103,7 +109,7 @@ def _accounts(given: DigitalOceanCredentials | None) -> list[DigitalOceanCredent
 
 def _mirror(listing: Listing, packages: Packages) -> datetime | None:
     """Writes the blocks; gives when the oldest of those that stay unseen was last seen."""
-    there, now = _documents(), datetime.now(UTC)
+    there, now = documents(), datetime.now(UTC)
     ready = [one for one in listing.snapshots if naming.snapshot_state(one.tags) == "ready"]
     for one in ready:
         known = there.get(one.name)
@@ -113,12 +119,13 @@ def _mirror(listing: Listing, packages: Packages) -> datetime | None:
         block.save(one.name, overwrite=True)
     unseen = there.keys() - {one.name for one in ready}
     if not listing.silent:
-        _forget(unseen)
+        _forget({name for name in unseen if there[name].snapshot_id not in listing.lagging})
         return None
     return min((at for name in unseen if (at := there[name].seen_at)), default=None)
 
 
-def _documents() -> dict[str, SnapshotBlock]:
+def documents() -> dict[str, SnapshotBlock]:
+    """What is offered now, by name."""
     with get_client(sync_client=True) as client:
         names = [one.name for one in client.read_block_documents_by_type(SnapshotBlock.get_block_type_slug())]
     return {name: cast(SnapshotBlock, SnapshotBlock.load(name)) for name in names if name}

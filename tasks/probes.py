@@ -6,6 +6,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from agent import keys, wire
 from agent.client import AgentUnreachable, takes_boot_secret
@@ -24,6 +25,7 @@ from tasks.userdata import KeyPair
 from tasks.waits import Overdue, wait_for
 from tasks.workbench import Bench, workbench
 
+Kind = Literal["base", "custom"]
 ANSWER_DEADLINE = timedelta(minutes=4)
 """A droplet that has not answered well by then is not fit to serve, whatever the reason."""
 POLL = timedelta(seconds=1)

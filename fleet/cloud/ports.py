@@ -19,6 +19,9 @@ class Droplets(Protocol):
     def read_tagged(self, tag: str) -> list[Droplet]:
         """All droplets that carry the tag (all pages). An empty list never means that all are gone."""
 
+    def read_all(self) -> list[Droplet]:
+        """All droplets of the account (all pages), ours and others."""
+
     def read(self, droplet_id: int) -> Droplet | None:
         """One droplet, or None when the provider says that it does not exist."""
 
@@ -43,6 +46,9 @@ class Snapshots(Protocol):
 
     def read_all(self) -> list[Snapshot]:
         """All droplet snapshots (all pages)."""
+
+    def exists(self, snapshot_id: str) -> bool:
+        """Whether a snapshot of this id is there, asked by the id itself: lists lag."""
 
     def describe(self, snapshot_id: str, description: str) -> None:
         """Writes the description."""

@@ -94,4 +94,6 @@ def _timed(shell: Shell, step: Step) -> float:
     begun = time.monotonic()
     shell.log(step.name)
     step.run(shell)
-    return round(time.monotonic() - begun, 2)
+    seconds = round(time.monotonic() - begun, 2)
+    shell.log(f"{step.name}: done in {seconds:.1f} s")
+    return seconds

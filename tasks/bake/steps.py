@@ -38,6 +38,8 @@ _VERSIONS: Final = "/opt/deployer-versions"
 """Each version of the agent has a folder in it; `/opt/deployer` is a link to the one that is used."""
 _WORK: Final = "/var/tmp/deployer-bake"  # noqa: S108 - on the droplet, where only root is
 _DOCKER_SETTINGS: Final = "/etc/docker/daemon.json"
+_PIN: Final = "/etc/apt/preferences.d/deployer"
+_SUITE: Final = "bookworm"
 _NO_STARTS: Final = "/usr/sbin/policy-rc.d"
 _APT_TIMERS: Final = ("apt-daily.timer", "apt-daily-upgrade.timer")
 _APT: Final = (
@@ -77,14 +79,23 @@ def check_system(shell: Shell) -> None:
 
 
 def install_packages(shell: Shell) -> None:
-    """Install Docker and nginx from Debian, without starting them before their settings are there."""
+    """Install Docker and nginx from Debian 12 alone, without starting them before their settings are there.
+
+    What is installed is held: nothing renews it but the next bake. Exact versions are recorded, not asked for, as
+    Debian's mirrors keep only the latest of each.
+    """
+    shell.write(_PIN, f"Package: *\nPin: release n={_SUITE}*\nPin-Priority: 990\n".encode())
     shell.run("systemctl", "stop", *_APT_TIMERS, "apt-daily.service")
     shell.run("systemctl", "mask", "--quiet", *_APT_TIMERS)  # a base is renewed by a bake, not under what it serves
     shell.run("rm", "-f", "/var/lib/man-db/auto-update")
     shell.write(_NO_STARTS, b"#!/bin/sh\nexit 101\n", mode=0o755)
     try:
         shell.run(*_APT, "update", timeout=_APT_SECONDS)
-        shell.run(*_APT, "install", "--no-install-recommends", *PACKAGES, timeout=_APT_SECONDS)
+        shell.run(
+            *_APT, "install", "--no-install-recommends", "--allow-change-held-packages", *PACKAGES,
+            timeout=_APT_SECONDS,
+        )  # fmt: skip
+        shell.run("apt-mark", "hold", *PACKAGES)
     finally:
         shell.run("rm", "-f", _NO_STARTS)
 

@@ -104,6 +104,11 @@ class FakeDroplets:
         self._faults.enter("droplets.read_tagged")
         return [droplet for droplet in self.all.values() if tag in droplet.tags]
 
+    def read_all(self) -> list[Droplet]:
+        """All of them."""
+        self._faults.enter("droplets.read_all")
+        return list(self.all.values())
+
     def read(self, droplet_id: int) -> Droplet | None:
         """One droplet, which becomes active by being read."""
         self._faults.enter("droplets.read")
@@ -211,6 +216,11 @@ class FakeSnapshots:
         """All of them."""
         self._faults.enter("snapshots.read_all")
         return list(self.all.values())
+
+    def exists(self, snapshot_id: str) -> bool:
+        """Whether it is there."""
+        self._faults.enter("snapshots.exists")
+        return snapshot_id in self.all
 
     def describe(self, snapshot_id: str, description: str) -> None:
         """Writes the description."""

@@ -28,7 +28,7 @@ from agent.server import serve
 from agent.server.app import create_app
 from agent.server.peers import Peers
 from agent.server.peers_conf import Site
-from agent.server.settings import Settings, load
+from agent.server.settings import NotReady, Settings, load
 from fleet.state import DropletRequest
 from tests.fakes.engine import FakeEngine
 from tests.fakes.proxy import FakeProxy
@@ -195,7 +195,11 @@ class TlsMachine(Machine):
 
     def _run(self) -> None:
         while not self._over.is_set():
-            asyncio.run(self._serve(self._settings()))
+            try:
+                settings = self._settings()
+            except NotReady:  # it was sealed: systemd would not start it either
+                return
+            asyncio.run(self._serve(settings))
 
     async def _serve(self, settings: Settings) -> None:
         loop = asyncio.get_running_loop()

@@ -21,14 +21,16 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.fixture
-def saved(fleet: Fleet) -> Iterator[Environment]:
-    """The environment as a saved block; what is offered goes at the end."""
+def saved(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> Iterator[Environment]:
+    """The environment, saved as a block; what is offered goes at the end.
+
+    A loaded block knows its credentials as DigitalOcean's own, and so this one is told where it is saved.
+    """
     SnapshotBlock.of(fleet.snapshot).save("demo-base", overwrite=True)
     environment = fleet.environment(snapshot=SnapshotBlock.load("demo-base"))
-    environment.digitalocean.save("refreshing", overwrite=True)
-    environment.cloudflare.save("refreshing", overwrite=True)
     environment.save("demo-prod", overwrite=True)
-    yield cast(Environment, Environment.load("demo-prod"))
+    monkeypatch.setattr("tasks.mirrors.list_environments", lambda: [environment])
+    yield environment
     with get_client(sync_client=True) as client:
         for slug in ("environment", "snapshot"):
             for document in client.read_block_documents_by_type(slug):
@@ -58,6 +60,15 @@ def test_what_is_ready_is_offered_and_what_is_gone_is_not(fleet: Fleet, saved: E
     cloud.remove(ready.id)
     refresh_snapshots()
     refresh_snapshots()
+    assert offered() == {"demo-base"}
+
+
+def test_what_a_list_does_not_show_yet_is_still_offered(
+    fleet: Fleet, saved: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(fleet.cloud.snapshots, "read_all", list)
+        refresh_snapshots()
     assert offered() == {"demo-base"}
 
 

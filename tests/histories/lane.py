@@ -139,7 +139,9 @@ def _without_prefect(patch: pytest.MonkeyPatch, runs: Runs) -> None:
     # Documents are Prefect's: tests that look at them run through it.
     patch.setattr("tasks.kept._mirror", lambda *_: None)
     patch.setattr("tasks.mirrors._mirror", lambda *_: None)
-    patch.setattr("tasks.mirrors.list_environments", list)
+    patch.setattr("tasks.mirrors.documents", dict)
+    for name in ("mirrors", "pruning"):
+        patch.setattr(f"tasks.{name}.list_environments", list)
     for name in LOGGING:
         patch.setattr(f"tasks.{name}.get_run_logger", lambda: SILENT)
 

@@ -21,7 +21,7 @@ from tests.histories.trouble import CloudFails, Kill, Overtaken
 COUNT = os.environ.get("HISTORIES", "")
 """How many to live, each time others; empty: as many as a change's tests can wait for."""
 SOME = 120
-ONE, TWO = (Wanted(replicas=number) for number in (1, 2))
+ONE, TWO, THREE = (Wanted(replicas=number) for number in (1, 2, 3))
 NEXT, NEXT_ON_TWO = Wanted(content="b"), Wanted(content="b", replicas=2)
 FOUND: dict[str, list[Operation]] = {
     "the only droplet is destroyed by name": [Deploy(ONE), Undeploy(droplet=0, destroy=True)],
@@ -33,6 +33,12 @@ FOUND: dict[str, list[Operation]] = {
     "a droplet is gone before a rollback": [Deploy(TWO), Deploy(NEXT_ON_TWO), DestroyByHand(0), RollBack()],
     "a candidate is left and nobody wants it": [Deploy(ONE), Deploy(NEXT, trouble=Kill(5)), Deploy(ONE, again=True)],
     "a first deploy is overtaken": [Deploy(ONE, trouble=Overtaken(2, AnotherDeploy(Wanted(content="z", replicas=4))))],
+    "a first deploy is overtaken by the same content beside another service": [
+        Deploy(Wanted("shop")),
+        Deploy(Wanted("shop", content="b")),
+        Deploy(THREE, trouble=Overtaken(1, AnotherDeploy(Wanted(content="z")))),
+        Deploy(TWO),
+    ],
 }
 """Histories that once broke a rule."""
 

@@ -27,6 +27,10 @@ class Droplets:
         """All droplets that carry the tag."""
         return [_droplet(item) for item in self._api.pages(self._api.sdk.droplets.list, "droplets", tag_name=tag)]
 
+    def read_all(self) -> list[Droplet]:
+        """All droplets of the account."""
+        return [_droplet(item) for item in self._api.pages(self._api.sdk.droplets.list, "droplets")]
+
     def read(self, droplet_id: int) -> Droplet | None:
         """One droplet, or None when it does not exist."""
         try:

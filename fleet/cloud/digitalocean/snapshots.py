@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from fleet.cloud.digitalocean.api import Api
+from fleet.errors import NotFound
 from fleet.state import Snapshot
 
 
@@ -22,6 +23,14 @@ class Snapshots:
         images = self._api.pages(self._api.sdk.images.list, "images", private=True) if found else ()
         descriptions = {str(item["id"]): item.get("description") or "" for item in images}
         return [_snapshot(item, descriptions) for item in found]
+
+    def exists(self, snapshot_id: str) -> bool:
+        """Whether a snapshot of this id is there."""
+        try:
+            self._api.call(self._api.sdk.snapshots.get, "snapshot", snapshot_id)
+        except NotFound:
+            return False
+        return True
 
     def describe(self, snapshot_id: str, description: str) -> None:
         """Writes the description."""

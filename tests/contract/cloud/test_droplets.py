@@ -43,6 +43,12 @@ def test_a_droplet_that_is_not_there_is_none_and_may_be_removed(cloud: Cloud) ->
     cloud.droplets.remove(424242)
 
 
+def test_all_droplets_are_listed_whatever_their_tags(cloud: Cloud, intent: str) -> None:
+    made = cloud.droplets.ensure(request(intent))
+    assert made.id in {one.id for one in cloud.droplets.read_all()}
+    cloud.droplets.remove(made.id)
+
+
 def test_a_removed_droplet_is_gone(cloud: Cloud, intent: str) -> None:
     made = cloud.droplets.ensure(request(intent))
     cloud.droplets.remove(made.id)
@@ -74,8 +80,10 @@ def test_a_droplet_can_be_switched_off_and_snapshotted(cloud: Cloud, intent: str
     tagged = next(one for one in cloud.snapshots.read_all() if one.id == found.id)
     assert naming.snapshot_kind(tagged.tags) == "base"
     assert (tagged.description, tagged.droplet) == ("for a test", made.id)
+    assert cloud.snapshots.exists(found.id)
     cloud.snapshots.remove(found.id)
     cloud.snapshots.remove(found.id)
+    assert not cloud.snapshots.exists(found.id)
     assert found.id not in {one.id for one in cloud.snapshots.read_all()}
 
 
