@@ -16,6 +16,7 @@ from agent.server.ports import Engine, Router
 from agent.server.settings import Settings
 from agent.server.slots import Service
 from agent.server.upgrades import Upgrades
+from agent.server.watchdog import Watchdog
 from agent.server.work import Work
 
 
@@ -32,6 +33,7 @@ class Context:
     cursors: Cursors
     peers: Peers
     upgrades: Upgrades
+    watchdog: Watchdog
     stop: Callable[[], None]
     """Ends the process once the present answer is out; systemd starts it again."""
 
