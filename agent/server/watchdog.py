@@ -125,10 +125,18 @@ class Watchdog:
             self._sign = self._clock().elapsed
 
     def rest(self, name: str) -> None:
-        """The service's current container is to be stopped: on purpose, so that it stays so."""
+        """The service's current container is to be stopped: on purpose, so that it stays so.
+
+        Raises:
+            Failure: 507 `disk`, that could not be written; nothing has been stopped.
+        """
         for one in self._engine.instances(name):
             if one.role == "current" and one.kind != "scheduled":
-                self._keep(one.id, replace(self._record(one.id), resting=True))
+                try:
+                    self._keep(one.id, replace(self._record(one.id), resting=True))
+                except OSError as error:
+                    message = f"That {name} is to rest could not be written: {error}"
+                    raise Failure(507, "disk", message, "Is the droplet's disk full? Nothing was stopped.") from error
 
     def told(self, instance: Instance) -> wire.Watch | None:
         """What it has seen and done of a container; None: nothing."""
