@@ -73,7 +73,8 @@ class DockerApi:
     """Calls Docker; each call has a connection of its own, so any number of threads may call at once."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
+        """Its socket."""
 
     def json(
         self,
@@ -112,7 +113,7 @@ class DockerApi:
     def _send(
         self, method: str, path: str, parameters: Parameters, body: Any, headers: dict[str, str], seconds: float
     ) -> Answer:
-        connection = UnixConnection(self._path, seconds)
+        connection = UnixConnection(self.path, seconds)
         target = f"/{VERSION}{path}" + (f"?{urlencode(parameters)}" if parameters else "")
         try:
             connection.request(method, target, body, headers, encode_chunked=not isinstance(body, bytes | None))

@@ -87,6 +87,14 @@ GitUser = Annotated[str, checked(checks.check_git_user), _text(checks.GIT_USER)]
 """Whom a git server asks for."""
 Revision = Annotated[str, checked(checks.check_revision), _text(checks.REVISION)]
 """A full commit hash, or a tag."""
+SavedImage = Annotated[str, checked(checks.check_saved), _text(checks.SAVED)]
+"""The absolute path of an image's archive on the worker's machine."""
+Packages = Annotated[list[Annotated[str, checked(checks.check_package)]], _texts(checks.PACKAGE)]
+"""Debian packages."""
+FilePath = Annotated[str, checked(checks.check_file), _text(checks.FILE)]
+"""Where a file is inside an image."""
+Mode = Annotated[str, checked(checks.check_mode), _text(checks.MODE)]
+"""A file's permissions."""
 CronLine = Annotated[str, checked(checks.check_cron), _text(checks.CRON)]
 """Five fields, as Debian's cron reads them."""
 TimeZone = Annotated[str, checked(checks.check_zone), _text("[A-Za-z0-9_+/-]{1,64}")]

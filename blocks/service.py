@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from prefect.blocks.core import Block
 from prefect.types import SecretDict
@@ -102,6 +102,12 @@ class Service(Block):
         description="How many older releases its droplets keep, to be gone back to in seconds and without a build.",
         ge=1,
         le=20,
+    )
+    on_another_base: Literal["warn", "rebuild"] = Field(
+        "warn",
+        title="On another base",
+        description="When a roll brings an image that is built on local/base to droplets with another base: `warn` "
+        "says so, `rebuild` deploys the service once the roll is done.",
     )
 
     def spec(self) -> spec.ServiceSpec:

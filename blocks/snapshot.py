@@ -40,6 +40,7 @@ class Snapshot(Block):
         description="`base`: Docker, nginx and the agent. `custom`: with an image `local/base:latest` too.",
         examples=["custom"],
     )
+    description: str = Field("", title="Description", description="What it is for.", examples=["Models on board."])
     regions: list[str] = Field(
         default_factory=list, title="Regions", description="Where droplets can be made from it.", examples=[["fra1"]]
     )
@@ -96,6 +97,7 @@ class Snapshot(Block):
                 "snapshot_id": snapshot.id,
                 "name": snapshot.name,
                 "kind": kind,
+                "description": known.about,
                 "regions": list(snapshot.regions),
                 "min_disk_gb": snapshot.min_disk_gb,
                 "size_gigabytes": snapshot.size_gigabytes,

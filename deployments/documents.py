@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prefect.blocks.core import Block
 
+from blocks.base_image import BaseImage
 from blocks.cloudflare import CloudflareCredentials
 from blocks.digitalocean import DigitalOceanCredentials
 from blocks.environment import Environment
@@ -16,6 +17,7 @@ TYPES: tuple[type[Block], ...] = (
     DigitalOceanCredentials,
     CloudflareCredentials,
     Snapshot,
+    BaseImage,
     Environment,
     Service,
     Release,

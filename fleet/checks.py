@@ -34,6 +34,12 @@ _TAG = r"[A-Za-z0-9_]([A-Za-z0-9._/+-]{0,198}[A-Za-z0-9_+-])?"
 REVISION = _TAG
 """Commits look like tags, so this is the pattern of both."""
 GIT_USER = r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,99}"
+SAVED = r"/[^\x00]*\.tar"
+PACKAGE = r"[a-z0-9][a-z0-9+.-]{1,99}(=[A-Za-z0-9][A-Za-z0-9.+:~-]{0,99})?"
+FILE = r"(/[A-Za-z0-9_@+-][A-Za-z0-9._@+-]{0,127}|/\.[A-Za-z0-9_@+-][A-Za-z0-9._@+-]{0,126}){1,20}"
+MODE = r"0?[0-7]{3}"
+DESCRIPTION_BYTES = 140
+"""A line; what else is known of a snapshot is kept beside it."""
 WORDS_LIMIT = 100
 """Words of a command."""
 LABEL_LIMIT = 63
@@ -235,3 +241,44 @@ def check_command(words: Sequence[str]) -> None:
         )
     if words and not words[0].strip():
         raise InvalidInput("The command begins with an empty word.", hint="Begin with the program, e.g. python3.")
+
+
+def check_saved(value: str) -> None:
+    """Whether this is the absolute path of an image's archive."""
+    if not re.fullmatch(SAVED, value):
+        raise InvalidInput(
+            f"{value!r} is not the path of an image's archive.",
+            hint="Give the absolute path of what `docker save --output base.tar IMAGE` wrote, e.g. /srv/base.tar.",
+        )
+
+
+def check_package(value: str) -> None:
+    """Whether this is the name of a Debian package, perhaps with its version."""
+    if not re.fullmatch(PACKAGE, value):
+        raise InvalidInput(
+            f"{value!r} is not the name of a Debian package.", hint="Write e.g. python3, or python3=3.11.2-1+b1."
+        )
+
+
+def check_file(value: str) -> None:
+    """Whether a recipe may put a file there."""
+    if not re.fullmatch(FILE, value):
+        raise InvalidInput(
+            f"A recipe cannot put a file at {value!r}.",
+            hint="Give an absolute path of plain letters, digits and . _ @ + -, e.g. /etc/motd.",
+        )
+
+
+def check_mode(value: str) -> None:
+    """Whether these are a file's permissions."""
+    if not re.fullmatch(MODE, value):
+        raise InvalidInput(f"{value!r} are no permissions.", hint="Give three octal digits, e.g. 644 or 755.")
+
+
+def check_description(value: str) -> None:
+    """Whether a snapshot can carry this description."""
+    if len(value.encode()) > DESCRIPTION_BYTES or not (value.isprintable() or not value):
+        raise InvalidInput(
+            f"The description is {len(value.encode())} bytes long, or more than one line.",
+            hint=f"Say it in one line of {DESCRIPTION_BYTES} bytes.",
+        )

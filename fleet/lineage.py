@@ -28,6 +28,8 @@ class Lineage:
     """From the order of a droplet to its first healthy answer."""
     reason: str = ""
     """Why it was rejected."""
+    about: str = ""
+    """What it is for, in the words of the person who ordered it."""
 
 
 def write(lineage: Lineage) -> str:
@@ -46,7 +48,7 @@ def read(description: str) -> Lineage:
         return Lineage()
     if not isinstance(found, dict) or _MARK not in found:
         return Lineage()
-    texts = {name: str(found.get(name, "")) for name in ("parent", "agent", "image", "packages", "reason")}
+    texts = {name: str(found.get(name, "")) for name in ("parent", "agent", "image", "packages", "reason", "about")}
     seconds = found.get("ready_seconds", 0)
     return Lineage(**texts, ready_seconds=float(seconds) if isinstance(seconds, int | float) else 0.0)
 

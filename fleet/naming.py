@@ -26,6 +26,8 @@ RELEASE = re.compile(r"([0-9]{8}t[0-9]{6})-([0-9a-f]{6})")
 CONTAINER = re.compile(r"([0-9a-f]{6})_([a-z][a-z0-9-]{0,38})_([a-z][a-z0-9-]{0,38})_([a-z][a-z0-9-]{0,38})")
 TOMBSTONE = f"{TAG}-tombstone"
 """A droplet that did not answer when something was taken off it: what is still to go there, as a tag."""
+ROLL = f"{TAG}-roll"
+"""On a droplet: whose place it takes, as a tag."""
 EVERYTHING = "_all"
 """In a tombstone: all services of the environment; no service can be called that."""
 COMMENT_LIMIT = 100
@@ -128,6 +130,16 @@ def check_firewall(name: str, tags: Iterable[str]) -> None:
             f"The firewall {name} is attached to none of our tags: it is not ours, and was left alone.",
             hint="Rename or delete it in the control panel, then run this again.",
         )
+
+
+def roll_tag(droplet_id: int) -> str:
+    """The tag of a droplet that takes the place of this one."""
+    return f"{ROLL}:{droplet_id}"
+
+
+def is_roll_tag(tag: str) -> bool:
+    """Whether a tag says whose place a droplet has taken."""
+    return re.fullmatch(rf"{ROLL}:[0-9]+", tag) is not None
 
 
 def tombstone_tag(tombstone: Tombstone) -> str:

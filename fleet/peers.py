@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
@@ -102,6 +102,17 @@ def plan_peers(sightings: Sequence[Sighting]) -> tuple[Peer, ...]:
         Peer(service, one.container, addresses[service], one.port, where, address)
         for service, (one, where, address) in sorted(places.items())
     )
+
+
+def without(sightings: Sequence[Sighting], leaving: Collection[str]) -> list[Sighting]:
+    """The same, as if these droplets did not run what others run as well."""
+    elsewhere = {one.container for seen in sightings if seen.droplet.name not in leaving for one in seen.serving}
+    return [
+        replace(seen, serving=tuple(one for one in seen.serving if one.container not in elsewhere))
+        if seen.droplet.name in leaving
+        else seen
+        for seen in sightings
+    ]
 
 
 def assign(known: Iterable[Peer], services: Iterable[str]) -> dict[str, IPv4Address]:

@@ -214,8 +214,8 @@ def _only(world: World, tag: str, destroyed: Sequence[Droplet]) -> bool:
 
 
 def _is_passing(tag: str) -> bool:
-    """Whether a tag of ours goes with its droplet: an intent, or a tombstone."""
-    return naming.is_intent_tag(tag) or naming.read_tombstone(tag) is not None
+    """Whether a tag of ours goes with its droplet: an intent, a tombstone, or whose place it has taken."""
+    return naming.is_intent_tag(tag) or naming.is_roll_tag(tag) or naming.read_tombstone(tag) is not None
 
 
 def _strangers(world: World, scope: Scope) -> Iterable[str]:

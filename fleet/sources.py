@@ -99,3 +99,53 @@ Built = BuildSource | ArchiveSource | GitSource
 """What has a Dockerfile."""
 Source = ImageSource | ControllerSource | Built
 """All of them."""
+
+
+@dataclass(frozen=True)
+class SavedSource:
+    """An image in a file on the machine that runs the worker, as `docker save` writes it."""
+
+    path: str
+    """Absolute path of the file."""
+
+    def __post_init__(self) -> None:
+        checks.check_saved(self.path)
+
+
+@dataclass(frozen=True)
+class RecipeFile:
+    """A file of a recipe."""
+
+    path: str
+    """Absolute path inside the image."""
+    content: str
+    mode: str = "644"
+
+    def __post_init__(self) -> None:
+        checks.check_file(self.path)
+        checks.check_mode(self.mode)
+
+
+@dataclass(frozen=True)
+class RecipeSource:
+    """An image of Debian packages and files, for whom a Dockerfile would be too much."""
+
+    packages: tuple[str, ...] = ()
+    files: tuple[RecipeFile, ...] = ()
+    start: str = "debian:12"
+    """The image that it begins with; it must be a Debian where there are packages."""
+
+    def __post_init__(self) -> None:
+        checks.check_reference(self.start)
+        for package in self.packages:
+            checks.check_package(package)
+        if not self.packages and not self.files:
+            raise InvalidInput("The recipe is empty.", hint="Name packages or files.")
+        paths = [file.path for file in self.files]
+        for path in paths:
+            if paths.count(path) > 1 or any(other.startswith(f"{path}/") for other in paths):
+                raise InvalidInput(f"The recipe has {path} twice, or a file below it.", hint="Leave one of them out.")
+
+
+BaseSource = Built | RecipeSource | SavedSource
+"""Where `local/base:latest` of a custom snapshot comes from."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
+from blocks.base_image import BaseImage
 from blocks.environment import Environment
 from blocks.snapshot import Snapshot
-from tasks import bake, droplets, images, mirrors, probes, sealing, snapshots, userdata
+from tasks import bake, base_images, droplets, mirrors, probes, sealing, snapshots, userdata
 from tasks.probes import Made, Proven
 from tasks.reports import published
 from tasks.runbooks import runbook
@@ -24,6 +25,8 @@ def build_snapshot(
     base: Snapshot | None = None,
     context: str = "",
     dockerfile: str = "Dockerfile",
+    image: BaseImage | None = None,
+    description: str = "",
     make_default: bool = False,
     keep_failed: bool = False,
 ) -> None:
@@ -37,11 +40,14 @@ def build_snapshot(
         base: for a custom one, the base snapshot to start from.
         context: for a custom one, absolute path of the folder that the image is built from.
         dockerfile: for a custom one, path of the Dockerfile inside that folder.
+        image: for a custom one, instead of a folder: git, an archive, a saved image, or packages and files; with
+            build secrets, if any.
+        description: what it is for, in a line of 140 bytes; the snapshot carries it.
         make_default: once it is ready, make the environment's new droplets from it.
         keep_failed: when it fails, keep droplet, key and firewall for a look; the next run of this name removes them.
     """
     order = replace(
-        snapshots.check(environment, name, kind, base, context, dockerfile),
+        snapshots.check(environment, name, kind, base, context, dockerfile, image, description),
         keep_failed=keep_failed,
     )
     if make_default:
@@ -81,7 +87,7 @@ def add_image(order: SnapshotOrder, environment: Environment) -> Made:
     with workbench(bench, snapshots.user_data(environment), environment) as made:
         droplet = droplets.wait_ready(made, environment)
         origin = probes.built(droplet, order.base, environment)
-        images.build_base(droplet, order.context, order.dockerfile, environment)
+        base_images.make_base(droplet, order.image, environment)
         sealing.seal(droplet, environment)
         droplets.power_off(droplet, environment.digitalocean)
         return Made(snapshots.take_snapshot(droplet, order.name, order.tags, environment.digitalocean), origin)

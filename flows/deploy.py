@@ -13,6 +13,7 @@ from blocks.snapshot import Snapshot
 from fleet.plan import Plan
 from tasks import (
     approvals,
+    bases,
     containers,
     dns,
     droplets,
@@ -94,6 +95,7 @@ def carry_out(order: Order, plan: Plan, lock: Lock, pace: Pace, environment: Env
         if report.is_idle(plan.is_done(release)):
             return
         report.shipments = images.ship_all(hosts[0], hosts[1:], image, environment)
+        report.warnings = bases.warn(hosts, order.service.name, image, environment)
         report.step("image on every droplet")
         lock = encounters.extend(lock, hosts, order.environment, environment)
         with all_or_none(order, lock, [*hosts, *plan.drain], plan.before, release, environment):

@@ -12,7 +12,7 @@ from fleet.errors import DeployerError, PermanentError, Refused, TransientError
 from fleet.spec import Maintenance
 from fleet.state import Container, Droplet, Route
 
-PASSING = {"docker_down", "router", "too_many_requests"}
+PASSING = {"docker_down", "router", "too_many_requests", "offset", "taken_over", "digest", "no_upload"}
 """Problem codes that another moment may solve."""
 LOST = (
     "This run's lock is over, as after a long pause, and another run may have taken over: nothing more was changed "

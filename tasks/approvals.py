@@ -26,6 +26,14 @@ MINUTE_SECONDS = 60
 UNCHANGED = "Nothing has been changed."
 
 
+class Asked(Protocol):
+    """What a person has asked for, as far as its plan's heading says it."""
+
+    @property
+    def title(self) -> str:
+        """In a word: a service's name, or what is done."""
+
+
 class Shown(Protocol):
     """A plan, as far as a person sees it."""
 
@@ -78,12 +86,12 @@ class WorldMoved(PermanentError):
         self.moved = moved
 
 
-def show(order: Order, plan: Shown, environment: Environment) -> None:
+def show(order: Asked, plan: Shown, environment: Environment) -> None:
     """The plan as an artifact."""
     publish(_key(order, environment), f"{_title(order, environment)}\n\n{_body(plan)}", f"plan {plan.digest}")
 
 
-def ask(order: Order, plan: Shown, environment: Environment) -> None:
+def ask(order: Asked, plan: Shown, environment: Environment) -> None:
     """Waits until somebody has approved the plan, where the environment wants that.
 
     Raises:
@@ -150,9 +158,9 @@ def _body(plan: Shown) -> str:
     return "\n\n".join([*parts, table(("what", "operation", ""), rows)])
 
 
-def _title(order: Order, environment: Environment) -> str:
-    return f"# Plan for {order.service.name} in {environment.title()}"
+def _title(order: Asked, environment: Environment) -> str:
+    return f"# Plan for {order.title} in {environment.title()}"
 
 
-def _key(order: Order, environment: Environment) -> str:
-    return f"plan-{environment.title()}-{order.service.name}"
+def _key(order: Asked, environment: Environment) -> str:
+    return f"plan-{environment.title()}-{order.title}"

@@ -84,6 +84,21 @@ def needs_base(folder: Path, dockerfile: str) -> bool:
     return bool(_FROM_BASE.search(_read(folder / dockerfile)))
 
 
+def read_dockerfile(folder: Path, dockerfile: str) -> str:
+    """The text of a Dockerfile that was checked."""
+    return _read(folder / dockerfile)
+
+
+def survey(folder: Path, dockerfile: str, title: str = "") -> int:
+    """Everything of a folder that would be packed, looked at without reading it; gives its size in bytes.
+
+    Raises:
+        InvalidInput: as `pack`.
+    """
+    check(folder, dockerfile, title)
+    return _survey(folder, dockerfile, title or f"build context {folder}")[1]
+
+
 def refused(named: str, error: agent_contexts.Unfit) -> InvalidInput:
     """The error of a context that must not be built."""
     return InvalidInput(

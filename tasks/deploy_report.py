@@ -38,6 +38,8 @@ class Report:
     shipments: Sequence[Shipment] = ()
     states: Sequence[tuple[Container, ...]] = ()
     statuses: dict[str, int] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+    """What somebody should look at, although all went well."""
     steps: list[tuple[str, float]] = field(default_factory=list)
     serves: bool = False
     """Whether the release serves everywhere by now: what fails after that takes nothing back."""
@@ -77,6 +79,7 @@ class Report:
         parts += [f"- [{domain}]({self.environment.url(domain)})" for domain in self.order.service.domains]
         if self.plan.maintenance:
             parts += ["🚧 Visitors get the maintenance page, until the flow `maintenance` switches it off."]
+        parts += [f"⚠️ {warning}" for warning in self.warnings]
         parts += ["## Droplets", self._droplets(error), "## Steps", self._steps(), self._plan()]
         if error is not None:
             parts += ["## What happened", fenced(str(error)), *_logs(error)]

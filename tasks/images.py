@@ -6,26 +6,22 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import IO
 
 from prefect import get_run_logger, unmapped
 
-from agent import archives, wire
+from agent import archives, contexts, dockerfiles, wire
 from agent.client import AgentClient
 from blocks.environment import Environment
 from fleet.errors import PermanentError
 from fleet.spec import Built, ControllerSource, ImageSource, ServiceSpec
 from fleet.state import Droplet, Image
-from tasks import room, sources
+from tasks import builds, room, sources, uploads
 from tasks.agents import reach
-from tasks.contexts import BASE_TAG, pack
 from tasks.policy import TRANSFER, gather, step
 from tasks.sources.controller import Store, open_docker
 
-BUILD_DEADLINE = timedelta(minutes=30)
 SHIP_DEADLINE = timedelta(minutes=30)
-CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -37,55 +33,39 @@ class Shipment:
     bytes: int
 
 
-@step("{droplet.name}: image of {spec.name}", timeout=BUILD_DEADLINE, retries=2)
+@step("{droplet.name}: image of {spec.name}", timeout=builds.DEADLINE, retries=2)
 def obtain_image(droplet: Droplet, spec: ServiceSpec, environment: Environment) -> Image:
     """The service's image, on this droplet: pulled, built, or sent from the controller's Docker."""
     match spec.source:
         case ImageSource(reference):
             with reach(environment, droplet) as agent:
-                return _image(agent.pull(reference))
+                return builds.image(agent.pull(reference))
         case ControllerSource(reference):
             with open_docker() as docker, reach(environment, droplet) as agent:
                 return send(agent, docker, docker.find(reference), droplet.name)
         case source:
             with sources.packed(source, get_run_logger().info) as archive:
-                return _built(droplet, spec.name, source, archive, environment)
+                return _built(droplet, spec, source, archive, environment)
 
 
-def _built(droplet: Droplet, name: str, source: Built, archive: IO[bytes], environment: Environment) -> Image:
-    what = sources.title(source)
+def _built(droplet: Droplet, spec: ServiceSpec, source: Built, archive: IO[bytes], environment: Environment) -> Image:
+    name, what = spec.name, f"the build of the {sources.title(source)}"
     if source.build_on == "droplet":
+        mounted = _mounted(spec, archive, source.dockerfile)
+        order = wire.Build(tag=f"{name}:latest", dockerfile=source.dockerfile, secrets=mounted)
         with reach(environment, droplet) as agent:
-            return build(
-                agent, archive, source.dockerfile, f"{name}:latest", f"{droplet.name}: the build of the {what}"
-            )
+            return builds.build(agent, archive, order, droplet.name, what)
     with open_docker() as docker:
         made = build_here(docker, archive, source.dockerfile, f"{environment.title()}/{name}:latest", what)
         with reach(environment, droplet) as agent:
             return send(agent, docker, made, droplet.name)
 
 
-@step("{droplet.name}: build local/base", timeout=BUILD_DEADLINE, retries=2)
-def build_base(droplet: Droplet, context: Path, dockerfile: str, environment: Environment) -> Image:
-    """Builds `local/base:latest` on the droplet of a custom snapshot."""
-    with pack(context, dockerfile) as archive, reach(environment, droplet) as agent:
-        return build(agent, archive, dockerfile, BASE_TAG, f"{droplet.name}: the build of {context}")
-
-
-def build(agent: AgentClient, archive: IO[bytes], dockerfile: str, tag: str, what: str) -> Image:
-    """Builds on a droplet, its output going to the run's log as it comes.
-
-    Raises:
-        PermanentError: the build failed; the message holds the builder's words.
-    """
-    log = get_run_logger()
-    for event in agent.build(_chunks(archive), tag=tag, dockerfile=dockerfile):
-        if event.error:
-            raise failed(what, event.error)
-        if event.image:
-            return _image(event.image)
-        log.info("%s", (event.line or "").rstrip())
-    raise PermanentError(f"{what} ended without an image.", hint="See the agent's journal.")
+def _mounted(spec: ServiceSpec, archive: IO[bytes], dockerfile: str) -> dict[str, str]:
+    """Those of the service's secrets that its build mounts; no others leave the controller for it."""
+    wanted = dockerfiles.secrets(contexts.check(archive, dockerfile))
+    archive.seek(0)
+    return {name: value for name, value in spec.secrets.items() if name in wanted}
 
 
 def build_here(docker: Store, archive: IO[bytes], dockerfile: str, tag: str, what: str) -> Image:
@@ -94,22 +74,15 @@ def build_here(docker: Store, archive: IO[bytes], dockerfile: str, tag: str, wha
     Raises:
         PermanentError: the build failed; the message holds the builder's words.
     """
-    log, events = get_run_logger(), docker.build(archive, dockerfile, tag)
+    log, events = builds.BuildLog(), docker.build(archive, dockerfile, tag)
     try:
         for event in events:
             if isinstance(event, Image):
                 return event
-            log.info("%s", event)
+            log.write(event)
     except PermanentError as error:
-        raise failed(f"the build of the {what} on the controller", error.message) from error
-    raise PermanentError(f"The build of the {what} on the controller ended without an image.")
-
-
-def failed(what: str, words: str) -> PermanentError:
-    """The error of a build."""
-    return PermanentError(
-        f"{what} failed: {words}", hint="The output is in this run's log; mend the Dockerfile and run this again."
-    )
+        raise builds.failed(f"{what} on the controller", error.message) from error
+    raise PermanentError(f"{what} on the controller ended without an image.")
 
 
 def send(agent: AgentClient, docker: Store, image: Image, where: str) -> Image:
@@ -127,14 +100,21 @@ def send(agent: AgentClient, docker: Store, image: Image, where: str) -> Image:
     with tempfile.TemporaryFile() as whole:  # Docker may write last what says which layer is where
         for chunk in docker.save(image.id):
             whole.write(chunk)
-        whole.seek(0)
-        counted = _Counted()
         try:
-            loaded = _image(agent.load(counted(archives.partial(whole, omit))))
+            return load(agent, lambda: _partial(whole, omit), where)
         except archives.Malformed as error:
             raise PermanentError(f"The controller's Docker saved no archive of one image: {error}.") from error
-    get_run_logger().info("%s: %d layers, %.2f MB sent", where, len(missing.missing), counted.total / 1e6)
-    return loaded
+
+
+def _partial(whole: IO[bytes], omit: frozenset[str]) -> Iterator[bytes]:
+    whole.seek(0)
+    return archives.partial(whole, omit)
+
+
+def load(agent: AgentClient, content: uploads.Content, where: str) -> Image:
+    """Brings an archive to a droplet, as far as it is not there yet, and has it loaded."""
+    digest = uploads.send(agent, content, where, get_run_logger().info)
+    return builds.image(agent.load_upload(digest) if digest else agent.load(content()))
 
 
 @step("{target.name}: ship {image.short}", TRANSFER, timeout=SHIP_DEADLINE)
@@ -171,15 +151,6 @@ class _Counted:
         for chunk in chunks:
             self.total += len(chunk)
             yield chunk
-
-
-def _image(seen: wire.Image) -> Image:
-    return Image(id=seen.id, layers=seen.layers, size=seen.size)
-
-
-def _chunks(archive: IO[bytes]) -> Iterator[bytes]:
-    while chunk := archive.read(CHUNK_BYTES):
-        yield chunk
 
 
 def ship_all(source: Droplet, targets: Sequence[Droplet], image: Image, environment: Environment) -> list[Shipment]:

@@ -115,7 +115,7 @@ def _mirror(listing: Listing, packages: Packages) -> datetime | None:
         known = there.get(one.name)
         mine = known.packages if known and known.snapshot_id == one.id else {}
         block = SnapshotBlock.of(one)
-        block.seen_at, block.packages = now, dict(packages.get(one.id, mine))
+        block.seen_at, block.packages = now, dict(packages.get(one.id) or mine)
         block.save(one.name, overwrite=True)
     unseen = there.keys() - {one.name for one in ready}
     if not listing.silent:

@@ -6,7 +6,7 @@ seen: a droplet whose table another run has changed meanwhile refuses it, and al
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -76,13 +76,15 @@ def share(order: Order, hosts: Sequence[Droplet], environment: Environment) -> N
         welcome(hosts, environment)
 
 
-def welcome(hosts: Sequence[Droplet], environment: Environment) -> None:
+def welcome(hosts: Sequence[Droplet], environment: Environment, leaving: Collection[str] = ()) -> None:
     """Every droplet of the environment has the present table, `hosts` (which may be new) included.
+
+    What runs on a droplet that is `leaving` counts only where it runs nowhere else.
 
     Raises:
         HostsFailed: some droplets have not; the message names each with its reason.
     """
-    done = spread(hosts, environment)
+    done = spread(hosts, environment, leaving)
     failures = done.unseen | done.refused
     if failures:
         reasons = {name: reason(error) for name, error in failures.items()}
@@ -108,12 +110,12 @@ class Outcome:
     """Why a droplet has not got it."""
 
 
-def spread(hosts: Sequence[Droplet], environment: Environment) -> Outcome:
+def spread(hosts: Sequence[Droplet], environment: Environment, leaving: Collection[str] = ()) -> Outcome:
     """The present table on every droplet that answers. What runs nowhere leaves the table."""
     refused: Failures = {}
     for _ in range(ROUNDS):
         sightings, unseen = look_around(hosts, environment)
-        table = names.plan_peers(sightings)
+        table = names.plan_peers(names.without(sightings, leaving))
         late = names.outdated(sightings, table)
         futures = [write.submit(seen, table, environment) for seen in late]
         results, refused = settle([seen.droplet.name for seen in late], futures)

@@ -39,6 +39,11 @@ class Order:
     """Whether somebody is to approve it: then what the image is made of counts among what must not move."""
 
     @property
+    def title(self) -> str:
+        """What its plan is headed by."""
+        return self.service.name
+
+    @property
     def container(self) -> str:
         """The name of the service's containers."""
         return naming.container(self.owner, self.environment, self.service.name)

@@ -56,7 +56,7 @@ def prove(made: Made, order: SnapshotOrder, environment: Environment) -> Proven:
     """
     seen, found = look(made.snapshot, order, made.origin, environment)
     reasons = examination.judge(made.origin, seen, found)
-    known = _lineage(made.origin, seen, found)
+    known = replace(_lineage(made.origin, seen, found), about=order.description)
     if reasons:
         told = "; ".join(reasons)
         snapshots.conclude(made.snapshot, naming.REJECTED_TAG, replace(known, reason=told), environment.digitalocean)

@@ -50,6 +50,7 @@ class BuildReport:
             ("id", ready.id),
             ("state", "ready: a droplet was made from it and examined"),
             ("kind", self.order.kind),
+            ("description", known.about),
             ("made from", known.parent or "a fresh Debian 12"),
             ("agent", known.agent),
             ("base image", known.image or "none"),

@@ -6,19 +6,19 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Literal
 
 from agent.keys import boot_secret
+from blocks.base_image import BaseImage
 from blocks.digitalocean import DigitalOceanCredentials
 from blocks.environment import Environment
 from blocks.snapshot import Snapshot as SnapshotBlock
-from fleet import lineage, naming
+from fleet import checks, lineage, naming
 from fleet.errors import InvalidInput, PermanentError
 from fleet.lineage import Lineage
 from fleet.spec import check_word
 from fleet.state import Action, Droplet, Snapshot
-from tasks import contexts, plans
+from tasks import base_images, plans
 from tasks.droplets import ACTION_DEADLINE, list_tagged, wait_action
 from tasks.policy import step
 from tasks.userdata import droplet_user_data
@@ -35,8 +35,9 @@ class SnapshotOrder:
     environment: str
     base: str = ""
     """For a custom one: id of the base snapshot."""
-    context: Path = Path()
-    dockerfile: str = "Dockerfile"
+    image: base_images.Base | None = None
+    """For a custom one: what its image is made from."""
+    description: str = ""
     existing: Snapshot | None = None
     """The snapshot of that name, when there is one that is ready."""
     keep_failed: bool = False
@@ -65,6 +66,8 @@ def check(
     base: SnapshotBlock | None,
     context: str,
     dockerfile: str,
+    image: BaseImage | None = None,
+    description: str = "",
 ) -> SnapshotOrder:
     """Everything that can be known to fail, fails here, before anything has been made.
 
@@ -73,22 +76,20 @@ def check(
         Refused: the token was not accepted.
     """
     check_word("snapshot", name)
+    checks.check_description(description)
     # The environment's own default may be long gone: what matters is what this one is made from.
     plans.check_region(environment, replace(environment.spec(), snapshot=base.snapshot_id if base else None))
     existing = _ready(name, environment.digitalocean.client().snapshots.read_all())
     if existing and naming.snapshot_kind(existing.tags) != kind:
         raise InvalidInput(f"There is a snapshot {name} of another kind.", hint="Choose another name.")
-    order = SnapshotOrder(name, kind, environment.title(), existing=existing)
+    order = SnapshotOrder(name, kind, environment.title(), description=description, existing=existing)
     if kind == "base" or existing:
         return order
-    if base is None or not context:
-        raise InvalidInput(
-            "A custom snapshot needs a base snapshot and a folder to build from.", hint="Fill in `base` and `context`."
-        )
+    if base is None:
+        raise InvalidInput("A custom snapshot needs a base snapshot to start from.", hint="Fill in `base`.")
     if base.kind != "base":
         raise InvalidInput("A custom snapshot starts from a base snapshot.", hint="Choose one of kind base.")
-    contexts.check(Path(context), dockerfile)
-    return replace(order, base=base.snapshot_id, context=Path(context), dockerfile=dockerfile)
+    return replace(order, base=base.snapshot_id, image=base_images.check(image, context, dockerfile))
 
 
 def remove_leftovers(order: SnapshotOrder, environment: Environment) -> None:

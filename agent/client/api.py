@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import httpx
 
 from agent import keys, wire
+from agent.client.images import ImageCalls
 from agent.client.transport import (
-    CALL_SECONDS,
-    NO_HEADERS,
-    M,
     checked,
-    json_body,
     options,
     parsed,
     sni,
-    timeout_of,
     translated,
 )
 from agent.client.upgrades import UpgradeClient
 
-STREAM_SECONDS: Final = 600.0
-"""The longest silence of a stream: a build step that says nothing, an archive that is being loaded."""
 SLACK_SECONDS: Final = 60.0
 """On top of what a service itself may take to start or to drain."""
 LONGEST_DRAIN_SECONDS: Final = 600.0
@@ -37,7 +29,7 @@ LEASE_SECONDS: Final = 60.0
 """Longer than an agent lets a new lease wait for a change that is going on."""
 
 
-class AgentClient:
+class AgentClient(ImageCalls):
     """Calls of one agent over an open `httpx.Client`, whose base URL, key and certificate are the droplet's.
 
     Args:
@@ -46,7 +38,7 @@ class AgentClient:
     """
 
     def __init__(self, http: httpx.Client, fencing: int | None = None) -> None:
-        self._http = http
+        super().__init__(http)
         self._fence = {} if fencing is None else {wire.FENCING_HEADER: str(fencing)}
 
     @property
@@ -167,52 +159,6 @@ class AgentClient:
         """Replace the whole table; returns once it is in use."""
         return self._call(wire.PeerTable, "PUT", "/peers", body, seconds=PEERS_SECONDS)
 
-    def image(self, reference: str) -> wire.Image:
-        """One image, by id or tag, with the sizes of its layers."""
-        return self._call(wire.Image, "GET", f"/images/{reference}")
-
-    def missing(self, body: wire.ImageQuery) -> wire.ImageMissing:
-        """Which layers of an image the droplet lacks."""
-        return self._call(wire.ImageMissing, "POST", "/images/missing", body)
-
-    def pull(self, reference: str) -> wire.Image:
-        """Have dockerd fetch an image."""
-        return self._call(
-            wire.Image, "POST", "/images/pull", wire.ImagePull(reference=reference), seconds=STREAM_SECONDS
-        )
-
-    def prune(self) -> wire.Pruned:
-        """Remove images of releases that are gone, and those without a tag, that nothing uses."""
-        return self._call(wire.Pruned, "POST", "/images/prune", seconds=STREAM_SECONDS)
-
-    def load(self, archive: Iterable[bytes]) -> wire.Image:
-        """Load an archive, which may lack layers that the droplet has."""
-        with translated():
-            reply = self._http.post("/images/load", content=archive, timeout=timeout_of(STREAM_SECONDS))
-        return parsed(wire.Image, checked(reply))
-
-    @contextmanager
-    def save(self, body: wire.ImageSave) -> Iterator[Iterator[bytes]]:
-        """The chunks of a partial archive of an image."""
-        timeout = timeout_of(STREAM_SECONDS)
-        with translated(), self._http.stream("POST", "/images/save", **json_body(body), timeout=timeout) as reply:
-            if reply.is_error:
-                reply.read()
-            yield checked(reply).iter_raw()
-
-    def build(self, context: Iterable[bytes], tag: str, dockerfile: str = "Dockerfile") -> Iterator[wire.BuildEvent]:
-        """Build a tar context: the output as it comes, then one event with the image or the error."""
-        params = {"tag": tag, "dockerfile": dockerfile}
-        timeout = timeout_of(STREAM_SECONDS)
-        with (
-            translated(),
-            self._http.stream("POST", "/images/build", params=params, content=context, timeout=timeout) as reply,
-        ):
-            if reply.is_error:
-                reply.read()
-            for line in checked(reply).iter_lines():
-                yield wire.BuildEvent.model_validate_json(line)
-
     def seal(self) -> wire.Ping:
         """Have the droplet forget all that a snapshot must not carry; its agent ends."""
         return self._call(wire.Ping, "POST", "/seal")
@@ -230,22 +176,6 @@ class AgentClient:
     ) -> wire.Changed:
         """A call under the lease, which may wait for requests to end and for a container to start."""
         return self._call(wire.Changed, method, path, body, seconds=seconds, headers=self._fence)
-
-    def _call(
-        self,
-        reply: type[M],
-        method: str,
-        path: str,
-        body: wire.Request | None = None,
-        *,
-        seconds: float = CALL_SECONDS,
-        params: dict[str, Any] | None = None,
-        headers: Mapping[str, str] = NO_HEADERS,
-    ) -> M:
-        given = json_body(body, headers)
-        with translated():
-            answer = self._http.request(method, path, **given, params=params, timeout=timeout_of(seconds))
-        return parsed(reply, checked(answer))
 
 
 class AsyncAgentClient:

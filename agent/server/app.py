@@ -28,9 +28,11 @@ from agent.server.routes import (
     peers,
     routing,
     upgrades,
+    uploads,
 )
 from agent.server.settings import Settings
 from agent.server.upgrades import Upgrades
+from agent.server.uploads import Uploads
 from agent.server.watchdog import Watchdog
 from agent.server.work import Work
 
@@ -60,13 +62,15 @@ def create_context(
     other_version = Upgrades(settings)
     work = Work(settings.limits.lock_seconds)
     leases = Leases(settings.state / "leases.json", closed=other_version.closed)
+    images = Images(engine, settings)
     return Context(
         settings=settings,
         engine=engine,
         router=router,
         work=work,
         leases=leases,
-        images=Images(engine, settings),
+        images=images,
+        uploads=Uploads(settings.uploads, settings.limits.archive_bytes, images.room),
         cursors=Cursors(),
         peers=table or peers_of(settings, engine),
         upgrades=other_version,
@@ -78,7 +82,7 @@ def create_context(
 def create_api(context: Context) -> FastAPI:
     """The routes, with nothing around them that would keep anybody out."""
     app = FastAPI(title="Deployer node agent", version=agent.__version__, docs_url=None, redoc_url=None)
-    enrolled = (node, containers, leases, images, routing, peers, inventory, upgrades, examination)
+    enrolled = (node, containers, leases, images, routing, peers, inventory, upgrades, uploads, examination)
     for part in enrolled if context.settings.enrolled else (enrol,):
         app.include_router(part.routes(context))
     errors.install(app)

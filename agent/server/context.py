@@ -16,6 +16,7 @@ from agent.server.ports import Engine, Router
 from agent.server.settings import Settings
 from agent.server.slots import Service
 from agent.server.upgrades import Upgrades
+from agent.server.uploads import Uploads
 from agent.server.watchdog import Watchdog
 from agent.server.work import Work
 
@@ -30,6 +31,7 @@ class Context:
     work: Work
     leases: Leases
     images: Images
+    uploads: Uploads
     cursors: Cursors
     peers: Peers
     upgrades: Upgrades

@@ -6,15 +6,16 @@ import contextlib
 import json
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from agent import wire
 from agent.docker_api import DockerApi
 from agent.server import instances
+from agent.server.buildkit import BuildKit
 from agent.server.engine_images import EngineImages
-from agent.server.ports import EngineAbsent, EngineError, Instance, LogEntry, Stream, full_name
+from agent.server.ports import BuildRequest, EngineAbsent, EngineError, Instance, LogEntry, Stream, full_name
 from agent.server.secret_files import SecretFiles
 from agent.server.streams import Decoded, log_entries
 
@@ -39,6 +40,11 @@ class DockerEngine(EngineImages):
         self._place = place
         self._secrets = secrets
         self._addresses = threading.Lock()
+        self._buildkit = BuildKit(api.path, secrets, self.image)
+
+    def build(self, context: Iterable[bytes], request: BuildRequest) -> Stream[wire.BuildEvent]:
+        """Build with the classic builder, or with BuildKit where the request says so."""
+        return self._buildkit.build(context, request) if request.buildkit else super().build(context, request)
 
     def version(self) -> str:
         """Docker's version; answers within VERSION_SECONDS or raises EngineDown."""

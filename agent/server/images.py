@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Final
 
-from agent import contexts, wire
+from agent import contexts, dockerfiles, wire
 from agent.server import archives
 from agent.server.errors import Failure
 from agent.server.ports import BuildRequest, Engine, EngineAbsent, EngineDown, EngineError, Stream
@@ -63,8 +63,8 @@ class Images:
             file.seek(0)
             yield archives.partial(file, frozenset(wanted.omit))
 
-    def load(self, file: IO[bytes]) -> wire.Image:
-        """Load a spooled archive and check that Docker has the image that it promised.
+    def load(self, file: IO[bytes], tag: str = "") -> wire.Image:
+        """Load a spooled archive, check that Docker has the image that it promised, and give it a tag, if any.
 
         Raises:
             Failure: 422, it is no archive of one image, or a layer lacks.
@@ -82,18 +82,26 @@ class Images:
         except EngineError as error:
             raise _refused(promised, str(error)) from error
         self._arrived[found.id] = time.monotonic()
-        return found
+        if not tag:
+            return found
+        self._engine.tag(found.id, tag)
+        return self._engine.image(found.id)
 
-    def check(self, file: IO[bytes], dockerfile: str) -> None:
-        """Look through a spooled context before anything is built of it.
+    def order(self, file: IO[bytes], wanted: wire.Build) -> BuildRequest:
+        """How to build a spooled context, which is looked through before anything is built of it.
 
         Raises:
-            Failure: 422, it would reach out of the build, or unpack to too much.
+            Failure: 422, it would reach out of the build, unpack to too much, or mount a secret that was not given.
         """
         try:
-            contexts.check(file, dockerfile)
+            text = contexts.check(file, wanted.dockerfile)
         except contexts.Unfit as error:
             raise Failure(422, "context", f"The build context {error}.", "Mend it; nothing was built.") from error
+        if lacking := sorted(dockerfiles.secrets(text) - wanted.secrets.keys()):
+            message = f"{wanted.dockerfile} mounts {', '.join(lacking)}, and no secret of that name was given."
+            raise Failure(422, "context", message, "Give it as a build secret; nothing was built.")
+        buildkit = dockerfiles.needs_buildkit(text)
+        return BuildRequest(wanted.tag, wanted.dockerfile, buildkit=buildkit, secrets=wanted.secrets)
 
     def build(self, file: IO[bytes], request: BuildRequest) -> Stream[wire.BuildEvent]:
         """Build a context that was checked, so that the same one gives the same image on any droplet that runs it.

@@ -12,7 +12,8 @@ from agent.server.errors import TooLarge, describe, reply
 from agent.server.settings import Limits
 
 ARCHIVES = frozenset({"/images/load", "/images/build"})
-"""Routes whose body is streamed to the disk; every other one, but for the next, takes a small JSON document."""
+"""Routes whose body is streamed to the disk; every other one, but for the next two, takes a small JSON document."""
+UPLOADS = "/uploads/"
 UPGRADE = "/upgrade"
 log = logging.getLogger("agent.access")
 
@@ -47,7 +48,8 @@ class Gate:
     def _limit(self, path: str) -> int:
         if path == UPGRADE:
             return self._limits.bundle_bytes
-        return self._limits.archive_bytes if path in ARCHIVES else self._limits.json_bytes
+        is_large = path in ARCHIVES or path.startswith(UPLOADS)
+        return self._limits.archive_bytes if is_large else self._limits.json_bytes
 
 
 class AccessLog:

@@ -5,7 +5,7 @@ Both are synchronous; the routes call them in threads. The real ones are `engine
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, NamedTuple, Protocol, TypeVar
@@ -131,6 +131,10 @@ class BuildRequest:
     labels: dict[str, str] = field(default_factory=dict)
     cache_from: tuple[str, ...] = ()
     """Ids of images whose steps may be taken over; without any, Docker uses what was built on this droplet."""
+    buildkit: bool = False
+    """By BuildKit, which alone can mount something for the time of a step; it takes over only its own steps."""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What BuildKit may mount, by id."""
 
 
 class Engine(Protocol):
@@ -194,6 +198,9 @@ class Engine(Protocol):
 
     def load(self, archive: BinaryIO) -> None:
         """Load an archive; layers that it names and lacks must be here already."""
+
+    def tag(self, image: str, tag: str) -> None:
+        """Give an image, known by its id, this tag too; one that had it loses it. Raises EngineAbsent."""
 
     def build(self, context: Iterable[bytes], request: BuildRequest) -> Stream[wire.BuildEvent]:
         """Build a tar context; ends with one event that has `image` or `error`."""

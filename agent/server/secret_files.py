@@ -13,7 +13,8 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -22,6 +23,8 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _NONCE_BYTES = 12
+LENT = ".lent"
+"""Below it is what builds were given; no container has such a name."""
 
 
 class SecretFiles:
@@ -44,6 +47,7 @@ class SecretFiles:
 
     def restore(self) -> int:
         """Put every container's files back on the tmpfs; the number of containers that have secrets."""
+        shutil.rmtree(self._plain / LENT, ignore_errors=True)  # what a killed agent left of a build
         files = [path for path in self._sealed.glob("*/*") if path.is_file() and not path.name.startswith(".")]
         for path in files:
             name, release, content = path.parent.name, path.name, path.read_bytes()
@@ -54,6 +58,19 @@ class SecretFiles:
                 continue
             self._unfold(name, release, json.loads(plain))
         return len(files)
+
+    @contextmanager
+    def lent(self, values: Mapping[str, str]) -> Iterator[Path]:
+        """A folder on the tmpfs with these files, for root alone, until the block ends; nothing is kept."""
+        folder = self._plain / LENT / secrets.token_hex(8)
+        try:
+            folder.mkdir(parents=True, mode=0o700)
+            self._plain.chmod(0o700)
+            for key, value in values.items():
+                write_private(folder / key, value.encode())
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def remove(self, name: str, release: str) -> None:
         """Forget a container's secrets; none is fine."""

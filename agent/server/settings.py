@@ -83,6 +83,11 @@ class Settings:
         """Where archives wait; emptied at every start."""
         return self.state / "spool"
 
+    @property
+    def uploads(self) -> Path:
+        """Where uploads are until they are whole and used."""
+        return self.state / "uploads"
+
 
 def load(etc: Path = Path("/etc/deployer"), state: Path = Path("/var/lib/deployer")) -> Settings:
     """Read the droplet's files and switches. The environment goes before agent.env.

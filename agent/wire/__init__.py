@@ -53,11 +53,13 @@ from agent.wire.node import Disk, Enrol, LogLine, Logs, Node, Ping
 from agent.wire.peers import PEER_PORT, Peer, PeerList, Peers, PeerTable
 from agent.wire.routes import Maintenance, Route, Routes
 from agent.wire.upgrades import Confirm, Installed, Upgrade, UpgradeOrder, UpgradePhase
+from agent.wire.uploads import DOCKERFILE, TAG, Build, Upload
 
 __all__ = [
     "API_VERSION",
     "CRON",
     "DIGEST",
+    "DOCKERFILE",
     "FENCING_HEADER",
     "HOST",
     "KEY_HEADER",
@@ -65,6 +67,8 @@ __all__ = [
     "PEER_PORT",
     "PORT",
     "RELEASE",
+    "TAG",
+    "Build",
     "BuildEvent",
     "Changed",
     "Confirm",
@@ -120,6 +124,7 @@ __all__ = [
     "Upgrade",
     "UpgradeOrder",
     "UpgradePhase",
+    "Upload",
     "Variable",
     "Verdict",
     "VerdictWord",

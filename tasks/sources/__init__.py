@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
 
+from agent import dockerfiles
 from fleet.errors import InvalidInput
 from fleet.spec import ArchiveSource, BuildSource, Built, ControllerSource, GitSource, Source
 from tasks import contexts
@@ -29,7 +30,7 @@ def check(source: Source) -> None:
     """
     match source:
         case BuildSource(context, dockerfile):
-            contexts.check(Path(context), dockerfile)
+            contexts.survey(Path(context), dockerfile)
         case ArchiveSource(path, folder, dockerfile):
             archives.check(Path(path), folder, dockerfile)
         case GitSource():
@@ -42,6 +43,7 @@ def check(source: Source) -> None:
     if isinstance(source, Built) and source.build_on == "controller":
         with controller.open_docker() as docker:
             if isinstance(source, BuildSource):
+                _check_no_mounts(Path(source.context), source.dockerfile)
                 check_base(docker, Path(source.context), source.dockerfile)
 
 
@@ -77,6 +79,7 @@ def packed(source: Built, log: Log) -> Iterator[IO[bytes]]:
     """
     with unfolded(source, log) as folder:
         if source.build_on == "controller":
+            _check_no_mounts(folder, source.dockerfile)
             with controller.open_docker() as docker:
                 check_base(docker, folder, source.dockerfile)
         with contexts.pack(folder, source.dockerfile, title(source), _moment(source)) as archive:
@@ -124,6 +127,14 @@ def check_base(docker: controller.Store, folder: Path, dockerfile: str) -> None:
             "not have.",
             hint="Build on `droplet`, whose snapshot has it, or make it here: docker build --tag local/base FOLDER.",
         ) from None
+
+
+def _check_no_mounts(folder: Path, dockerfile: str) -> None:
+    if dockerfiles.needs_buildkit(contexts.read_dockerfile(folder, dockerfile)):
+        raise InvalidInput(
+            f"{dockerfile} mounts something (RUN --mount), which only a droplet's build can.",
+            hint="Set `Build on` to droplet.",
+        )
 
 
 def title(source: Built) -> str:

@@ -34,6 +34,8 @@ from tasks.workbench import SLUG
 from tests.e2e.lab import DOMAIN, ROOT, Lab, reference
 
 AT_LEAST = 10.0
+DROPLETS = 3
+"""How many are made from the snapshot, of which the one in the middle counts: each takes seconds."""
 NAME = "0a1b2c_lab_prod_hello"
 RELEASE = "20261124t000001-abcdef"
 PATIENCE_SECONDS = 60.0
@@ -184,8 +186,11 @@ def main() -> int:
         console.print("Making a base and a custom snapshot ...")
         snapshot = make_snapshots(lab)
         environment = cast(Environment, Environment.load("lab-prod"))
-        console.print("From the custom snapshot:")
-        fast = from_snapshot(environment, snapshot)
+        ways = []
+        for number in range(1, DROPLETS + 1):
+            console.print(f"From the custom snapshot, droplet {number} of {DROPLETS}:")
+            ways.append(from_snapshot(environment, snapshot))
+        fast = sorted(ways, key=lambda way: way.total)[DROPLETS // 2]
         console.print("From a stock image:")
         slow = from_stock(environment)
     times = show(fast, slow)

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import ssl
+import tarfile
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
 
 import agent
-from agent import keys
+from agent import client, keys, wire
+from agent.client import AgentClient
 from fleet.errors import PermanentError
+from tasks import builds, uploads
 from tasks.bake import BakeReport, bake, seal
 from tasks.bake.shell import answers, connect
 from tasks.bake.steps import INSTALL
 from tasks.userdata import KeyPair, bake_user_data, droplet_user_data, new_key_pair
 from tests.e2e.bake_machine import Machine, eventually, fresh_image, machine, snapshot
+from tests.fakes.engine import tar
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
 NAME = "demo-prod-3f9a1c"
-BOOT = keys.boot_secret("a canary token", NAME)
+TOKEN = "a canary token"
+BOOT = keys.boot_secret(TOKEN, NAME)
+CANARY = "canary-81c3f0-of-a-build-secret"
+BUSYBOX = Path("/usr/bin/busybox")
+BASE = b"FROM scratch\nCOPY busybox /busybox\n"
+READS_SECRET = b"""FROM local/base:latest
+RUN --mount=type=secret,id=KEY ["/busybox", "cat", "/run/secrets/KEY"]
+"""
+FILLS = BASE + b'RUN ["/busybox", "dd", "if=/dev/zero", "of=/large", "bs=1M", "count=200"]\n'
 METADATA = "169.254.169.254"
 
 
@@ -94,8 +110,8 @@ def test_the_agent_waits_for_a_name_on_the_base(baked: Baked) -> None:
 
 def test_the_agent_answers_with_the_certificate_of_the_boot_key(droplet: Machine) -> None:
     trusted = ssl.create_default_context(cadata=keys.identity(BOOT, NAME).certificate.decode())
-    with httpx.Client(verify=trusted) as client:
-        reply = client.get(f"https://{droplet.address}:9999/ping", extensions={"sni_hostname": NAME})
+    with httpx.Client(verify=trusted) as http:
+        reply = http.get(f"https://{droplet.address}:9999/ping", extensions={"sni_hostname": NAME})
     assert reply.json()["version"] == agent.__version__
 
 
@@ -144,6 +160,80 @@ def test_no_container_reaches_the_metadata(droplet: Machine) -> None:
     assert droplet.run("iptables", "-C", *rule)[0] == 0
     first = droplet.text("iptables", "-S", "DOCKER-USER").splitlines()[1]
     assert first == f"-A DOCKER-USER -d {METADATA}/32 -j DROP"
+
+
+@contextmanager
+def controller(droplet: Machine) -> Iterator[AgentClient]:
+    """The agent under its own secret, as a flow reaches it."""
+    with client.connect(TOKEN, NAME, droplet.address) as made:
+        yield made
+
+
+def build(agent_client: AgentClient, order: wire.Build, files: dict[str, bytes]) -> list[wire.BuildEvent]:
+    """A context sent and built."""
+    digest = uploads.send(agent_client, lambda: iter([tar(files)]), NAME, quiet)
+    assert digest
+    return list(agent_client.build_upload(digest, order))
+
+
+def test_an_agent_in_its_cage_builds_on_its_base_with_a_secret_that_stays_nowhere(droplet: Machine) -> None:
+    with controller(droplet) as made:
+        base = build(made, wire.Build(tag="local/base:latest"), {"Dockerfile": BASE, "busybox": BUSYBOX.read_bytes()})
+        assert base[-1].image, base
+        order = wire.Build(tag="service:latest", secrets={"KEY": CANARY})
+        events = build(made, order, {"Dockerfile": READS_SECRET})
+    assert events[-1].image, events
+    assert events[-1].image.layers[:1] == base[-1].image.layers
+    said = [event.line for event in events if event.line]
+    assert any("…" in line for line in said), said
+    assert not any(CANARY in line for line in said)
+    history = droplet.text("docker", "history", "--no-trunc", "--format={{.CreatedBy}}", "service:latest")
+    assert "--mount=type=secret,id=KEY" in history or "/busybox" in history
+    assert CANARY not in history
+    assert droplet.run("grep", "-rlF", "--", CANARY, "/etc", "/root", "/var", "/run")[1].strip() == ""
+
+
+def test_an_agents_memory_stays_flat_while_a_large_context_comes(droplet: Machine) -> None:
+    before = peak_mib(droplet)
+    with controller(droplet) as made, tempfile.TemporaryFile() as file:
+        with tarfile.open(fileobj=file, mode="w") as packed:
+            dockerfile, large = tarfile.TarInfo("Dockerfile"), tarfile.TarInfo("large")
+            dockerfile.size, large.size = len(b"FROM scratch\nCOPY large /\n"), 400 << 20
+            packed.addfile(dockerfile, io.BytesIO(b"FROM scratch\nCOPY large /\n"))
+            with Path("/dev/zero").open("rb") as zeros:
+                packed.addfile(large, zeros)
+        digest = uploads.send(made, uploads.of_file(file), NAME, quiet)
+        assert digest
+        assert list(made.build_upload(digest, wire.Build(tag="large:latest")))[-1].image
+    assert peak_mib(droplet) - before < 24
+    assert droplet.text("find", "/var/lib/deployer/uploads", "-type", "f") == ""
+    droplet.text("docker", "rmi", "large:latest")
+
+
+def test_a_disk_that_fills_up_while_it_builds_leaves_no_image_and_says_so(droplet: Machine) -> None:
+    droplet.text("systemctl", "stop", "docker.socket", "docker")
+    droplet.text("mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", "/var/lib/docker")
+    try:
+        droplet.text("systemctl", "start", "docker")
+        with controller(droplet) as made:
+            files = {"Dockerfile": FILLS, "busybox": BUSYBOX.read_bytes()}
+            words = build(made, wire.Build(tag="local/base:latest"), files)[-1].error
+        assert words
+        assert "no space left on device" in words.lower()
+        assert "The disk filled up while it was built, and no image was left" in str(builds.failed("The build", words))
+        assert droplet.run("docker", "image", "inspect", "local/base:latest")[0] == 1
+        assert droplet.text("docker", "ps", "--all", "--quiet") == ""
+    finally:
+        droplet.text("systemctl", "stop", "docker.socket", "docker")
+        droplet.text("umount", "/var/lib/docker")
+        droplet.text("systemctl", "start", "docker")
+    assert droplet.run("docker", "image", "inspect", "local/base:latest")[0] == 0
+
+
+def peak_mib(droplet: Machine) -> int:
+    """The most memory that the agent's process ever had."""
+    pid = droplet.text("systemctl", "show", "--value", "--property=MainPID", "deployer-agent")
+    return int(droplet.text("grep", "VmHWM", f"/proc/{pid}/status").split()[1]) >> 10
 
 
 def test_a_snapshot_carries_no_key_and_no_identity_of_the_bake(baked: Baked, droplet: Machine) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -105,8 +106,15 @@ def spoilt(environment: Environment, lab: Lab, image: str, name: str, *commands:
     ],
 )
 def test_a_bad_snapshot_is_rejected_with_its_reasons(
-    environment: Environment, installation: Lab, snapshots: dict[str, str], name: str, command: str, reasons: list[str]
+    environment: Environment,
+    installation: Lab,
+    snapshots: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    command: str,
+    reasons: list[str],
 ) -> None:
+    monkeypatch.setattr("tasks.probes.ANSWER_DEADLINE", timedelta(seconds=60))
     mark = keys.droplet_secret(environment.digitalocean.token.get_secret_value(), f"probe-{_intent(name)}")
     made, order = spoilt(environment, installation, snapshots["custom"], name, command.replace("{mark}", mark))
     told = _judged(made, order, environment)

@@ -127,6 +127,7 @@ class FakeEngine:
 
     Switches, to be set at any time:
         down: every call raises EngineDown.
+        full: a build finds no space left on the disk.
         mute: releases that run, but refuse every connection.
         crashing: releases that end with code 1 as soon as they start.
         unstartable: releases that Docker refuses to start.
@@ -136,8 +137,9 @@ class FakeEngine:
 
     `label` is the prefix that `create` tags images with.
     `add_image` puts an image on the droplet; `say` lets a container write to its log; `exit` ends its process.
-    `secrets` has what each (name, release) was given, `volumes` whose each volume is, `runs` the services of the
-    extra containers in which runs overlap. `close`, or leaving the `with` block, ends all listeners.
+    `lent` has the secrets that each build was given, `secrets` what each (name, release) was, `volumes` whose each
+    volume is, `runs` the services of the extra containers in which runs overlap.
+    `close`, or leaving the `with` block, ends all listeners.
     """
 
     label = "deployer"
@@ -145,6 +147,8 @@ class FakeEngine:
     def __init__(self, crashes: Crashes | None = None) -> None:
         self.crashes = crashes or Crashes()
         self.down = False
+        self.full = False
+        self.lent: list[dict[str, str]] = []
         self.mute: set[str] = set()
         self.crashing: set[str] = set()
         self.unstartable: set[str] = set()
@@ -333,6 +337,11 @@ class FakeEngine:
         with self._call("load"):
             self.stock.load(archive.read())
 
+    def tag(self, image: str, tag: str) -> None:
+        """Move a tag to an image."""
+        with self._call("tag"):
+            self.stock.tags[tag] = self.stock.find(image).id
+
     def build(self, context: Iterable[bytes], request: BuildRequest) -> Items[wire.BuildEvent]:
         """FROM and COPY make layers, RUN works with a program that was copied; the rest only makes another image."""
         with self._call("build"):
@@ -437,6 +446,13 @@ class FakeEngine:
         steps = [line for line in files[request.dockerfile].decode().split("\n") if line.strip()]
         layers: list[bytes] = []
         copied: set[str] = set()
+        if any("--mount" in step for step in steps) and not request.buildkit:
+            yield wire.BuildEvent(error="the --mount option requires BuildKit")
+            return
+        self.lent.append(dict(request.secrets))
+        if self.full:
+            yield wire.BuildEvent(error="write /large: no space left on device")
+            return
         for number, step in enumerate(steps, 1):
             yield wire.BuildEvent(line=f"Step {number}/{len(steps)} : {step}")
             word, _, rest = step.partition(" ")
@@ -459,6 +475,7 @@ class FakeEngine:
                 raise EngineError(f"COPY failed: file not found in build context: {rest[0]}")
             copied.add(rest[1])
             return [tar({rest[1].lstrip("/"): files[rest[0]]})]
+        rest = [part for part in rest if not part.startswith("--")]
         if word == "RUN" and json.loads(" ".join(rest))[0] not in copied:
             raise EngineError("OCI runtime create failed: no such file or directory: unknown")
         if word not in {"RUN", "CMD", "LABEL"}:

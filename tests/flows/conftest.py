@@ -18,6 +18,8 @@ SOON, LATE = timedelta(milliseconds=50), timedelta(seconds=5)
 OLD = timedelta(days=1)
 """Of this age are droplets when they are made: none is young enough to be left alone, or waited for."""
 MODULES = (
+    "base_images",
+    "bases",
     "containers",
     "dns",
     "droplets",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from blocks.base_image import BaseImage
 from blocks.snapshot import Snapshot as SnapshotBlock
 from fleet import lineage, naming
 from fleet.errors import PermanentError, TransientError
@@ -18,6 +19,7 @@ from tests.fakes.shell import FakeShell
 from tests.flows.artifacts import latest
 from tests.flows.fleet_of_fakes import Fleet
 from tests.flows.machines import Machine
+from tests.flows.test_base_images import saved
 
 NAME = "shop-custom"
 
@@ -276,3 +278,30 @@ def test_killed_at_any_change_no_half_snapshot_is_offered_and_the_next_run_succe
 def _after_ready(changes: list[str]) -> int:
     """How many changes follow the one that makes the snapshot ready."""
     return len(changes) - 1 - max(number for number, call in enumerate(changes) if call == "snapshots.tag")
+
+
+def test_a_saved_image_becomes_the_base_of_a_snapshot_that_says_what_it_is_for(fleet: Fleet, tmp_path: Path) -> None:
+    image = BaseImage.model_validate({"image": {"file": str(saved(tmp_path / "base.tar"))}})
+    build(fleet, context="", image=image, description="Models on board.")
+    assert states(fleet) == ["ready"]
+    assert lineage.read(named(fleet)[0].description).about == "Models on board."
+    assert "Models on board." in latest(f"snapshot-{NAME}")
+    assert nothing_is_left(fleet)
+
+
+def test_a_disk_that_fills_up_while_the_image_is_built_leaves_no_snapshot_and_no_droplet(fleet: Fleet) -> None:
+    boot = fleet.droplets._boot
+
+    def full(request: Any, address: str, folder: Path) -> Machine:
+        made = boot(request, address, folder)
+        made.engine.full = True
+        return made
+
+    fleet.droplets._boot = full
+    with pytest.raises(PermanentError, match="The disk filled up while it was built, and no image was left"):
+        build(fleet)
+    assert named(fleet) == []
+    assert nothing_is_left(fleet)
+    fleet.droplets._boot = boot
+    build(fleet)
+    assert states(fleet) == ["ready"]

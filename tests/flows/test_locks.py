@@ -304,7 +304,7 @@ def test_two_runs_that_began_where_nothing_was_to_be_locked_do_not_both_go_on(fl
 def test_a_first_deploy_during_which_another_one_came_and_went_changes_nothing(
     fleet: Fleet, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pause = Pause(monkeypatch, "build", 1)
+    pause = Pause(monkeypatch, "build_upload", 1)
     late = pool.submit(deploy, fleet.service(replicas=1))
     assert pause.entered.wait(WAIT)
     fleet.write("two")

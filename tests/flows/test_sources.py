@@ -16,6 +16,8 @@ from tests.fakes.engine import FakeEngine
 from tests.flows.fleet_of_fakes import Fleet
 from tests.unit.tasks.test_git import Repository
 
+MOUNTS = 'FROM scratch\nCOPY app /app\nRUN --mount=type=secret,id=KEY ["/app"]\nCMD ["/app"]\n'
+
 
 @pytest.fixture
 def docker(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeControllerDocker]:
@@ -143,5 +145,26 @@ def test_a_source_that_is_not_there_changes_nothing(
 def test_a_base_that_the_controller_lacks_changes_nothing(fleet: Fleet, docker: FakeControllerDocker) -> None:
     (fleet.context / "Dockerfile").write_text("FROM local/base:latest\nCOPY app /app\n")
     with pytest.raises(InvalidInput, match="builds on local/base:latest, which the Docker of the machine that runs"):
+        deploy(fleet.service(image={"context": str(fleet.context), "build_on": "controller"}))
+    assert fleet.changes == []
+
+
+def test_a_context_that_reaches_out_is_refused_before_anything_is_made(fleet: Fleet) -> None:
+    (fleet.context / "link").symlink_to("/etc/passwd")
+    with pytest.raises(InvalidInput, match="holds the link 'link' to '/etc/passwd', which leads out of it"):
+        deploy(fleet.service())
+    assert fleet.changes == []
+
+
+def test_a_build_is_given_those_of_the_services_secrets_that_it_mounts(fleet: Fleet) -> None:
+    (fleet.context / "Dockerfile").write_text(MOUNTS)
+    deploy(fleet.service(secrets={"KEY": "canary-of-a-build", "OTHER": "not mounted"}))
+    lent = [given for machine in fleet.machines for given in machine.engine.lent]
+    assert lent == [{"KEY": "canary-of-a-build"}]
+
+
+def test_a_build_on_the_controller_mounts_nothing(fleet: Fleet, docker: FakeControllerDocker) -> None:
+    (fleet.context / "Dockerfile").write_text(MOUNTS)
+    with pytest.raises(InvalidInput, match="which only a droplet's build can"):
         deploy(fleet.service(image={"context": str(fleet.context), "build_on": "controller"}))
     assert fleet.changes == []

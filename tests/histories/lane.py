@@ -24,6 +24,8 @@ from tests.histories.runs import SILENT, AtOnce, Renewals, Runs, right_away
 from tests.histories.times import LEASE_SECONDS, Time
 
 LOGGING = (
+    "bases",
+    "builds",
     "approvals",
     "deploy_report",
     "images",

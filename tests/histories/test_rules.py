@@ -45,7 +45,7 @@ SABOTAGE: dict[str, tuple[list[tuple[object, str, Callable[..., Any]]], list[Ope
     "no tombstone is placed": ([(tombstones, "place_all", nothing)], [Deploy(TWO), Silence(), Undeploy()], "tombstone"),
     "a candidate that nobody wants stays": (
         [(rollout, "_give_way", lambda *_: False)],
-        [Deploy(), Deploy(Wanted(content="b"), trouble=Kill(5)), Deploy()],
+        [Deploy(), Deploy(Wanted(content="b"), trouble=Kill(6)), Deploy()],
         "candidate",
     ),
     "what is there is not seen again": (

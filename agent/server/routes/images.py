@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from functools import partial
 from typing import IO, Annotated, Final
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import StreamingResponse
 
-from agent import wire
+from agent import contexts, wire
 from agent.server.context import Context
 from agent.server.errors import Failure
 from agent.server.ports import BuildRequest, EngineError
 from agent.server.work import Pumped
 
-TAG: Final = r"^[a-z0-9][a-z0-9._/-]{0,127}(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$"
-_COMPONENT: Final = r"\.?[A-Za-z0-9_-][A-Za-z0-9._-]*"
-DOCKERFILE: Final = rf"^({_COMPONENT}/)*{_COMPONENT}$"
-"""A path that stays inside the context."""
+Digest = Annotated[str, Path(pattern=wire.DIGEST)]
 _BUFFER: Final = 1 << 20
 
 
@@ -88,19 +85,35 @@ def _receiving(router: APIRouter, context: Context) -> None:
                 await _spool(context, request, file)
                 return await call(images.load, file)
 
+    @router.post("/load/{digest}", summary="Load an archive that was uploaded")
+    async def load_upload(digest: Digest, tag: Annotated[str | None, Query(pattern=wire.TAG)] = None) -> wire.Image:
+        async with context.work.stream_slot():
+            with context.uploads.opened(digest) as file:
+                found = await call(images.load, file, tag or "")
+            await call(context.uploads.remove, digest)
+            return found
+
     @router.post("/build", summary="Build a tar context; the output as JSON lines", response_class=StreamingResponse)
     async def build(
         request: Request,
-        tag: Annotated[str, Query(pattern=TAG)],
-        dockerfile: Annotated[str, Query(pattern=DOCKERFILE, max_length=255)] = "Dockerfile",
+        tag: Annotated[str, Query(pattern=wire.TAG)],
+        dockerfile: Annotated[str, Query(pattern=wire.DOCKERFILE, max_length=255)] = "Dockerfile",
     ) -> StreamingResponse:
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(images.spool())
             await _spool(context, request, file)
-            await call(images.check, file, dockerfile)
+            order = await call(images.order, file, wire.Build(tag=tag, dockerfile=dockerfile))
             rest = stack.pop_all()
-        order = BuildRequest(tag=tag, dockerfile=dockerfile)
         return StreamingResponse(_built(context, file, order, rest), media_type="application/x-ndjson")
+
+    @router.post("/build/{digest}", summary="Build a context that was uploaded", response_class=StreamingResponse)
+    async def build_upload(digest: Digest, body: wire.Build) -> StreamingResponse:
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(context.uploads.opened(digest))
+            order = await call(images.order, file, body)
+            rest = stack.pop_all()
+        done = partial(context.uploads.remove, digest)
+        return StreamingResponse(_built(context, file, order, rest, done), media_type="application/x-ndjson")
 
 
 def _saved(context: Context, body: wire.ImageSave) -> Generator[bytes, None, None]:
@@ -109,16 +122,21 @@ def _saved(context: Context, body: wire.ImageSave) -> Generator[bytes, None, Non
 
 
 async def _built(
-    context: Context, file: IO[bytes], order: BuildRequest, rest: contextlib.ExitStack
+    context: Context,
+    file: IO[bytes],
+    order: BuildRequest,
+    rest: contextlib.ExitStack,
+    done: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[bytes]:
-    """The events of a build; once the answer has begun, every failure is an event too."""
+    """The events of a build; once the answer has begun, every failure is an event too. `done`: it came to its end."""
     with rest:
         try:
             async with context.work.stream_slot():
                 stream = await context.work.call(context.images.build, file, order)
                 async for event in context.work.pump(stream):
                     yield _event(event)
-        except (EngineError, Failure) as error:
+                await context.work.call(done)
+        except (EngineError, Failure, contexts.Unfit) as error:
             yield _event(wire.BuildEvent(error=str(error)))
 
 

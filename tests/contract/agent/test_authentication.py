@@ -68,6 +68,8 @@ def test_the_document_lists_the_routes_that_the_design_promises(lab: Droplet) ->
         *((method, f"/leases/{NAME}") for method in ("PUT", "DELETE")),
         ("GET", "/images/hello:1"),
         *(("POST", f"/images/{verb}") for verb in ("missing", "pull", "prune", "save", "load", "build")),
+        *(("POST", f"/images/{verb}/{{digest}}") for verb in ("load", "build")),
+        *((method, "/uploads/{digest}") for method in ("GET", "PUT")),
         ("GET", "/routes"),
         ("PUT", "/routes"),
         ("GET", "/peers"),

@@ -171,3 +171,12 @@ def test_a_context_that_was_written_anew_gives_the_same_image(lab: Lab) -> None:
         with closing(lab.engine.build(chunks, BuildRequest(tag=f"{lab.repository}:anew"))) as stream:
             images.append(list(stream)[-1].image)
     assert images[0] == images[1]
+
+
+def test_a_tag_moves_to_the_image_that_is_given_it(lab: Lab) -> None:
+    first, second = build(lab, "tagged-one", one=b"first", two=b"2"), build(lab, "tagged-two", one=b"second", two=b"2")
+    for image in (first, second, second):
+        lab.engine.tag(image.id, f"{lab.repository}:given")
+        assert lab.engine.image(f"{lab.repository}:given").id == image.id
+    with pytest.raises(EngineAbsent):
+        lab.engine.tag("sha256:" + "0" * 64, f"{lab.repository}:given")

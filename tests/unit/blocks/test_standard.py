@@ -9,6 +9,7 @@ import pytest
 from prefect.blocks.core import Block
 from prefect.testing.standard_test_suites.blocks import BlockStandardTestSuite
 
+from blocks.base_image import BaseImage, ImageFromFile, Recipe, RecipeFile
 from blocks.cloudflare import CloudflareCredentials
 from blocks.digitalocean import DigitalOceanCredentials
 from blocks.environment import Environment
@@ -30,8 +31,9 @@ from blocks.snapshot import Snapshot
 from deployments.documents import TYPES
 
 IMAGES = [BuildFromFolder, BuildFromGit, BuildFromArchive, ImageFromRegistry, ImageFromController]
+BASES = [ImageFromFile, Recipe, RecipeFile]
 KINDS = [WebService, TcpService, WorkerService, ScheduledService]
-MODELS = [*TYPES, *IMAGES, *KINDS, Volume]
+MODELS = [*TYPES, *IMAGES, *BASES, *KINDS, Volume]
 
 
 @pytest.mark.parametrize("block", TYPES, ids=lambda block: block.__name__)
@@ -67,7 +69,8 @@ def test_every_field_has_a_title_and_a_description_that_ends_with_a_period(model
 
 
 def test_every_block_is_registered() -> None:
-    assert set(TYPES) == {DigitalOceanCredentials, CloudflareCredentials, Environment, Service, Snapshot, Release}
+    expected = {DigitalOceanCredentials, CloudflareCredentials, Environment, Service, Snapshot, Release, BaseImage}
+    assert set(TYPES) == expected
 
 
 def test_a_block_is_registered_after_its_parts() -> None:

@@ -260,12 +260,13 @@ def test_a_certificate_authority_is_a_path() -> None:
 
 def test_a_snapshot_of_ours_is_mirrored() -> None:
     taken = datetime(2026, 11, 24, 2, 15, tzinfo=UTC)
-    known = lineage.write(lineage.Lineage("9000", "0.1.0", "sha256:ab", "c0ffee", 12.5))
+    known = lineage.write(lineage.Lineage("9000", "0.1.0", "sha256:ab", "c0ffee", 12.5, about="For models."))
     seen = state.Snapshot("9001", "demo-base", ("fra1",), 25, 2.4, taken, naming.snapshot_tags("base"), known)
     assert Snapshot.of(seen).model_dump(exclude={"block_type_slug"}) == {
         "snapshot_id": "9001",
         "name": "demo-base",
         "kind": "base",
+        "description": "For models.",
         "regions": ["fra1"],
         "min_disk_gb": 25,
         "size_gigabytes": 2.4,

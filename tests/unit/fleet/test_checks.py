@@ -213,3 +213,9 @@ def test_a_value_is_either_refused_or_a_single_line(value: str) -> None:
         except InvalidInput:
             continue
         assert not re.search(r"\s", value)
+
+
+@pytest.mark.parametrize("text", ["a" * 141, "ы" * 71, "two\nlines"])
+def test_a_description_of_more_than_a_line_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="Say it in one line of 140 bytes"):
+        checks.check_description(text)
