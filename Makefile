@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-long check down lock bench-traffic bench-snapshots histories pictures simulate
+.PHONY: help demo test test-long check down lock bench-traffic bench-snapshots histories pictures simulate logs-report
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ pictures: .venv/ready ## take the documentation's pictures anew, from the demo w
 DROPLETS ?= 10 500
 simulate: .venv/ready ## a simulated day of 10 and of 500 droplets in all kinds of trouble: naive replacement against ours (DROPLETS="10 500")
 	$(BIN)/python -m tests.simulation $(DROPLETS)
+
+logs-report: .venv/ready ## how well the agent tells errors from other lines, on logs that real programs wrote
+	$(BIN)/python -m tests.corpus
 
 down: ## stop and remove all that `make demo` started
 	@test ! -x $(BIN)/python || $(BIN)/python -m deployments down

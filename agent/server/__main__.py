@@ -17,6 +17,7 @@ from agent.server.instances import Place
 from agent.server.peers import names_of, peers_of
 from agent.server.router import Router
 from agent.server.secret_files import SecretFiles
+from agent.server.watchdog import Watchdog
 
 log = logging.getLogger("agent")
 
@@ -43,8 +44,20 @@ def main(arguments: list[str]) -> int:
         router = Router(found.run / "nginx.sock", found.state / "routes.json")
         peers = peers_of(found, engine)
         threading.Thread(target=peers.mend, daemon=True).start()
-        asyncio.run(serve.serve(partial(create_app, found, engine, router, table=peers), found, engine, router))
+        watching: list[Watchdog] = []
+        make = partial(create_app, found, engine, router, table=peers, watch=partial(_watch, watching))
+        alive = partial(_alive, watching)
+        asyncio.run(serve.serve(make, found, engine, router, alive))
     return 0
+
+
+def _watch(watching: list[Watchdog], watchdog: Watchdog) -> None:
+    threading.Thread(target=watchdog.run, name="watchdog", daemon=True).start()
+    watching.append(watchdog)
+
+
+def _alive(watching: list[Watchdog]) -> bool:
+    return all(one.alive() for one in watching)
 
 
 if __name__ == "__main__":

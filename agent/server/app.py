@@ -33,6 +33,7 @@ from agent.server.routes import (
 from agent.server.settings import Settings
 from agent.server.upgrades import Upgrades
 from agent.server.uploads import Uploads
+from agent.server.watchdog import Watchdog
 from agent.server.work import Work
 
 
@@ -42,9 +43,16 @@ def create_app(
     router: Router,
     stop: Callable[[], None] = lambda: None,
     table: Peers | None = None,
+    watch: Callable[[Watchdog], None] = lambda watchdog: None,
 ) -> ASGIApp:
-    """The application of one droplet: only `/ping` and `/enrol` until it has its secret, then everything else."""
-    return guarded(create_api(create_context(settings, engine, router, stop, table)), settings)
+    """The application of one droplet: only `/ping` and `/enrol` until it has its secret, then everything else.
+
+    `watch` is given the watchdog that belongs to it, to start it.
+    """
+    context = create_context(settings, engine, router, stop, table)
+    if settings.enrolled:
+        watch(context.watchdog)
+    return guarded(create_api(context), settings)
 
 
 def create_context(
@@ -52,18 +60,21 @@ def create_context(
 ) -> Context:
     """What the routes of an agent that just starts share."""
     other_version = Upgrades(settings)
+    work = Work(settings.limits.lock_seconds)
+    leases = Leases(settings.state / "leases.json", closed=other_version.closed)
     images = Images(engine, settings)
     return Context(
         settings=settings,
         engine=engine,
         router=router,
-        work=Work(settings.limits.lock_seconds),
-        leases=Leases(settings.state / "leases.json", closed=other_version.closed),
+        work=work,
+        leases=leases,
         images=images,
         uploads=Uploads(settings.uploads, settings.limits.archive_bytes, images.room),
         cursors=Cursors(),
         peers=table or peers_of(settings, engine),
         upgrades=other_version,
+        watchdog=Watchdog(settings.state / "watchdog.json", engine, leases, work.busy),
         stop=stop,
     )
 

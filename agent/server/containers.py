@@ -126,15 +126,19 @@ def reconcile(engine: Engine, router: Router) -> int:
 
 
 Judge = Callable[[Instance], wire.Verdict]
+Told = Callable[[Instance], wire.Watch | None]
 
 
-def describe(found: Iterable[Instance], router: Router, judge: Judge | None = None) -> tuple[wire.Container, ...]:
+def describe(
+    found: Iterable[Instance], router: Router, judge: Judge | None = None, told: Told = lambda one: None
+) -> tuple[wire.Container, ...]:
     """Containers as the protocol has them; counters are 0 when nginx does not answer."""
     try:
         totals, routes = router.totals(), router.read()
     except RouterError:
         totals, routes = {}, table.NOTHING
-    return tuple(_container(one, router, totals, routes, judge) for one in found)
+    described = ((one, _container(one, router, totals, routes, judge)) for one in found)
+    return tuple(container.model_copy(update={"watch": told(one)}) for one, container in described)
 
 
 def _container(

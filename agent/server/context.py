@@ -17,6 +17,7 @@ from agent.server.settings import Settings
 from agent.server.slots import Service
 from agent.server.upgrades import Upgrades
 from agent.server.uploads import Uploads
+from agent.server.watchdog import Watchdog
 from agent.server.work import Work
 
 
@@ -34,6 +35,7 @@ class Context:
     cursors: Cursors
     peers: Peers
     upgrades: Upgrades
+    watchdog: Watchdog
     stop: Callable[[], None]
     """Ends the process once the present answer is out; systemd starts it again."""
 

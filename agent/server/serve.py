@@ -56,9 +56,16 @@ def server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
 
 
 async def serve(
-    make: Callable[[Callable[[], None]], ASGIApp], settings: Settings, engine: Engine, router: Router
+    make: Callable[[Callable[[], None]], ASGIApp],
+    settings: Settings,
+    engine: Engine,
+    router: Router,
+    alive: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Serve until a signal, or until a route asks for the end, which then waits for its answer to be out."""
+    """Serve until a signal, or until a route asks for the end, which then waits for its answer to be out.
+
+    systemd is told that all is well for as long as `alive` says so.
+    """
     running: list[uvicorn.Server] = []
 
     def stop() -> None:
@@ -66,7 +73,7 @@ async def serve(
 
     running.append(server(make(stop), settings))
     shutil.rmtree(settings.spool, ignore_errors=True)  # what a killed agent left
-    tasks = [asyncio.create_task(_keep_alive(running[0]))]
+    tasks = [asyncio.create_task(_keep_alive(running[0], alive))]
     if settings.enrolled:
         tasks.append(asyncio.create_task(_mend(engine, router)))
     try:
@@ -77,7 +84,7 @@ async def serve(
             task.cancel()
 
 
-async def _keep_alive(running: uvicorn.Server) -> None:
+async def _keep_alive(running: uvicorn.Server, alive: Callable[[], bool]) -> None:
     """Ready once the port listens; then a sign of life for as long as the event loop and its threads work."""
     while not running.started:
         await asyncio.sleep(0.05)
@@ -85,7 +92,8 @@ async def _keep_alive(running: uvicorn.Server) -> None:
     log.info("ready")
     seconds = watchdog_seconds()
     while seconds:
-        await asyncio.to_thread(notify, "WATCHDOG=1")
+        if alive():
+            await asyncio.to_thread(notify, "WATCHDOG=1")
         await asyncio.sleep(seconds)
 
 

@@ -52,6 +52,11 @@ class Work:
         finally:
             lock.release()
 
+    def busy(self, service: str) -> bool:
+        """Whether a call is changing the service; for any thread."""
+        lock = self._locks.get(service)
+        return lock is not None and lock.locked()
+
     async def pump(self, stream: Stream[T], close: Callable[[], None] | None = None) -> AsyncIterator[T]:
         """The items of a blocking stream, which is closed when they end, or when nobody wants them any more."""
         try:

@@ -35,12 +35,14 @@ from agent.wire.containers import (
     ContainerSpec,
     Cron,
     Health,
+    Look,
     Promote,
     Retire,
     Rollback,
     Stop,
     Verdict,
     Volume,
+    Watch,
 )
 from agent.wire.examination import Examination, Examine, Found, fingerprint
 from agent.wire.images import BuildEvent, Image, ImageMissing, ImagePull, ImageQuery, ImageSave, Pruned
@@ -97,6 +99,7 @@ __all__ = [
     "Leases",
     "LogLine",
     "Logs",
+    "Look",
     "Maintenance",
     "Name",
     "Node",
@@ -126,5 +129,6 @@ __all__ = [
     "Verdict",
     "VerdictWord",
     "Volume",
+    "Watch",
     "fingerprint",
 ]

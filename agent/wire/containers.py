@@ -96,6 +96,27 @@ class Verdict(Reply):
     evidence: dict[str, str] = Field(default_factory=dict)
 
 
+class Look(Reply):
+    """What the droplet's watchdog saw at one time; an age, because a droplet's clock may be wrong."""
+
+    seconds_ago: float
+    saw: str
+    """`healthy`, `unhealthy`, `starting` or `ended`."""
+
+
+class Watch(Reply):
+    """What the droplet's watchdog has seen of a container and done about it."""
+
+    looks: tuple[Look, ...]
+    """The latest, oldest first."""
+    restarts: int
+    """Its own restarts in the last half hour."""
+    held: bool
+    """Its budget of restarts is spent, and they did not help."""
+    resting: bool
+    """It was stopped on purpose, and is not started by itself."""
+
+
 class Container(Reply):
     """A managed container as the droplet has it."""
 
@@ -120,6 +141,8 @@ class Container(Reply):
     maintenance: bool = False
     """Whether visitors get the maintenance page instead of what it answers."""
     verdict: Verdict | None = None
+    watch: Watch | None = None
+    """Only in the answer of `/node`."""
 
 
 class Containers(Reply):

@@ -18,6 +18,7 @@ from agent.server.context import Context
 from agent.server.errors import Failure
 from agent.server.ports import LogEntry, full_name
 from agent.server.routes.leases import Fencing
+from agent.server.slots import Service
 
 Name = Annotated[str, Path(pattern=wire.NAME, max_length=128)]
 Tail = Annotated[int, Query(ge=1, le=5000)]
@@ -82,12 +83,18 @@ def _switching(router: APIRouter, context: Context) -> None:
         return await change(name, fencing, partial(keeping.retire, wanted=body))
 
 
+def _stop(context: Context, service: Service, wanted: wire.Stop) -> bool:
+    if wanted.role == "current":
+        context.watchdog.rest(service.name)  # before it ends, so that it stays so
+    return containers.stop(service, wanted)
+
+
 def _changing(router: APIRouter, context: Context) -> None:
     change = context.change
 
     @router.post("/{name}/stop", summary="Stop one role once its last request has ended")
     async def stop(name: Name, body: wire.Stop, fencing: Fencing = None) -> wire.Changed:
-        return await change(name, fencing, partial(containers.stop, wanted=body))
+        return await change(name, fencing, partial(_stop, context, wanted=body))
 
     @router.post("/{name}/start", summary="Start the current container and route to it")
     async def start(name: Name, fencing: Fencing = None) -> wire.Changed:

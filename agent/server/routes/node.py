@@ -33,7 +33,9 @@ def routes(context: Context) -> APIRouter:
             found = await context.work.call(context.engine.instances)
         context.cursors.keep({one.id for one in found})
         verdicts = await _verdicts(context, found, observer)
-        described = await context.work.call(containers.describe, found, context.router, lambda one: verdicts[one.id])
+        described = await context.work.call(
+            containers.describe, found, context.router, lambda one: verdicts[one.id], context.watchdog.told
+        )
         return _node(context, docker, nginx, described)
 
     @router.get("/{container_name}/health", summary="The health rule, for one container")

@@ -30,6 +30,10 @@ ERRORS = [
     "panic: runtime error: index out of range",
     "fatal: not a git repository",
     'Exception in thread "main" java.lang.Error',
+    "2026-11-24 01:02:03 [\x1b[31merror    \x1b[0m] padded, with colours",
+    '2026/11/24 01:02:03 [error] 7#7: *1 connect() failed, request: "GET /up HTTP/1.1", upstream: "http://[::1]/"',
+    "thread 'main' (7) panicked at src/main.rs:1:1:",
+    "Error: Cannot find module 'x'",
 ]
 CALM = [
     "",
@@ -47,6 +51,9 @@ CALM = [
     "<6>kernel: ERROR",
     '10.0.0.1 - - [24/Nov/2026] "GET /error HTTP/1.1" 500 12',
     "ERROR_COUNT=0",
+    "[info     ] ERROR page served",
+    "Error rate: 0.0%",
+    "2026-11-24 01:02:03 [notice] Error: is what comes after",
     f"{'a long sentence ' * 6} ERROR",
 ]
 
@@ -121,7 +128,7 @@ def test_an_error_logged_with_its_traceback_is_one_error() -> None:
     assert list(levels.errors(lines)) == ["ERROR:app:it failed"]
 
 
-def test_a_chained_python_exception_is_counted_once_for_each_traceback() -> None:
+def test_a_chained_python_exception_is_one_error() -> None:
     lines = [
         "Traceback (most recent call last):",
         '  File "app.py", line 1, in <module>',
@@ -133,7 +140,12 @@ def test_a_chained_python_exception_is_counted_once_for_each_traceback() -> None
         '  File "app.py", line 2, in <module>',
         "ValueError: no",
     ]
-    assert len(list(levels.errors(lines))) == 2
+    assert len(list(levels.errors(lines))) == 1
+
+
+def test_a_java_error_logged_with_its_trace_is_one_and_the_next_trace_another() -> None:
+    trace = ["java.lang.RuntimeException: no", "\tat com.example.Main.main(Main.java:1)"]
+    assert list(levels.errors(["SEVERE: write", *trace, "", *trace])) == ["SEVERE: write", trace[0]]
 
 
 def test_what_follows_a_traceback_is_counted_again() -> None:

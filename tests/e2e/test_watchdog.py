@@ -1,0 +1,48 @@
+"""Droplets heal by themselves: nothing is asked of the controller here."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.lab import Lab
+from tests.e2e.scenes import containers, eventually, ours
+
+pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+
+BACK_SECONDS = 15.0
+HUNG_SECONDS = 45.0
+
+
+def agent(lab: Lab, droplet: str) -> str:
+    """The process of the agent; 0 while there is none."""
+    return lab.inside(droplet, "systemctl", "show", "--property=MainPID", "--value", "deployer-agent").strip()
+
+
+def hello(lab: Lab, droplet: str) -> str:
+    """The id of the example's current container."""
+    return lab.inside(droplet, "docker", "ps", "--all", "--quiet", "--filter=name=_hello$").strip()
+
+
+def processes(lab: Lab, droplet: str) -> list[str]:
+    """Every container's process."""
+    ids = lab.inside(droplet, "docker", "ps", "--quiet", "--no-trunc").split()
+    return lab.inside(droplet, "docker", "inspect", "--format={{.Id}} {{.State.Pid}}", *ids).splitlines()
+
+
+def test_a_container_that_is_killed_serves_again_within_fifteen_seconds(lab: Lab) -> None:
+    first = ours(lab)[0]
+    lab.inside(first, "docker", "kill", hello(lab, first))
+    eventually(lambda: containers(lab, first)["current"][0] == "running", "it runs again", BACK_SECONDS)
+
+
+def test_an_agent_that_hangs_is_back_within_45_seconds_and_containers_do_not_notice(lab: Lab) -> None:
+    first = ours(lab)[0]
+    before, hung = processes(lab, first), agent(lab, first)
+    lab.inside(first, "kill", "-STOP", hung)
+    ready = ("systemctl", "is-active", "deployer-agent")
+    eventually(
+        lambda: agent(lab, first) not in (hung, "0") and lab.inside(first, *ready).strip() == "active",
+        "the agent is back",
+        HUNG_SECONDS,
+    )
+    assert processes(lab, first) == before
