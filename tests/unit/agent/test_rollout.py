@@ -120,7 +120,8 @@ def test_after_a_kill_anywhere_the_repeated_call_ends_as_if_nothing_had_happened
     kinds = shaped(data)
     with closing(Scene(kinds)) as scene, closing(Scene(kinds)) as twin:
         lived(data, scene, twin)
-        went = scene.serving is not None or ("current" in scene.roles and bool(scene.alive))
+        roles, serving, _ = scene.state
+        went = serving is not None or ("current" in roles and roles["current"][1] == "running")
         change = cut(data, scene, twin)
         if data.draw(st.booleans(), label="reconciled"):
             containers.reconcile(scene.engine, scene.router)
