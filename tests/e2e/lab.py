@@ -107,9 +107,7 @@ class Lab:
         self.command("sandbox", "up", "--state", str(self.sandbox), "--port", str(SANDBOX_PORT))
         os.environ.update(self.settings(self.tokens["digitalocean"], self.tokens["cloudflare"]))
         self.command("deployments", "up")
-        settings = load()
-        _pause_schedule(settings, "health-check")
-        return settings
+        return load()
 
     def down(self) -> None:
         """Stops and removes everything."""
@@ -197,14 +195,14 @@ class Lab:
         return sorted({self.ask()["droplet"] for _ in range(40)})
 
 
-def _pause_schedule(settings: Settings, flow: str) -> None:
+def pause_schedule(flow: str) -> None:
     """Nobody looks at these runs, and one each minute takes a good part of a small machine."""
-    auth = tuple(settings.admin_login.get_secret_value().split(":", 1))
-    with httpx.Client(base_url=f"{settings.ui_url}/api", auth=cast(tuple[str, str], auth), timeout=60) as client:
-        found = client.get(f"/deployments/name/{flow}/{flow}").raise_for_status().json()
-        for schedule in found["schedules"]:
-            place = f"/deployments/{found['id']}/schedules/{schedule['id']}"
-            client.patch(place, json={"active": False}).raise_for_status()
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        found = client.read_deployment_by_name(f"{flow}/{flow}")
+        for schedule in found.schedules:
+            client.update_deployment_schedule(found.id, schedule.id, active=False)
 
 
 def reference(type_slug: str, name: str) -> dict[str, Any]:

@@ -214,7 +214,7 @@ def test_a_disk_that_fills_up_while_it_builds_leaves_no_image_and_says_so(drople
     droplet.text("systemctl", "stop", "docker.socket", "docker")
     droplet.text("mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", "/var/lib/docker")
     try:
-        droplet.text("systemctl", "start", "docker")
+        start_docker(droplet)
         with controller(droplet) as made:
             files = {"Dockerfile": FILLS, "busybox": BUSYBOX.read_bytes()}
             events = build(made, wire.Build(tag="local/base:latest"), files)
@@ -225,8 +225,14 @@ def test_a_disk_that_fills_up_while_it_builds_leaves_no_image_and_says_so(drople
     finally:
         droplet.text("systemctl", "stop", "docker.socket", "docker")
         droplet.text("umount", "/var/lib/docker")
-        droplet.text("systemctl", "start", "docker")
+        start_docker(droplet)
     assert droplet.run("docker", "image", "inspect", "local/base:latest")[0] == 0
+
+
+def start_docker(droplet: Machine) -> None:
+    """Starts it however often it was started of late."""
+    droplet.text("systemctl", "reset-failed", "docker.socket", "docker.service")
+    droplet.text("systemctl", "start", "docker")
 
 
 def peak_mib(droplet: Machine) -> int:

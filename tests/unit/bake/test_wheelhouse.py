@@ -87,7 +87,7 @@ def test_the_agents_unit_has_a_watchdog_a_memory_limit_and_always_restarts(membe
     assert {key: service[key] for key in ("Type", "Restart", "WatchdogSec", "MemoryMax", "StateDirectoryMode")} == {
         "Type": "notify",
         "Restart": "always",
-        "WatchdogSec": "30",
+        "WatchdogSec": "20",
         "MemoryMax": "256M",
         "StateDirectoryMode": "0700",
     }
