@@ -15,7 +15,7 @@ test: .venv/ready ## everything needed, then the whole test suite
 	@$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder
 
-test-long: .venv/ready ## what takes too long for every change: a SIGKILL at every step of the flows (half an hour)
+test-long: .venv/ready ## what takes too long for every change: a SIGKILL at every step, a long random walk, rolls under load (two hours)
 	@$(PYTHON) tools/host.py test
 	$(BIN)/python -m pytest -m long -s tests/e2e
 

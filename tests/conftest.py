@@ -35,9 +35,7 @@ if os.environ.get("CI"):
 
 pytest_plugins = ["tests.installation"]
 GROUPS = {
-    "fleet": tuple(
-        f"tests/e2e/test_{name}" for name in ("agents", "compose", "fleet", "kill_walk", "roll", "undeploy")
-    ),
+    "fleet": tuple(f"tests/e2e/test_{name}" for name in ("agents", "compose", "fleet", "kill_walk", "undeploy")),
     "installation": ("tests/e2e/", "tests/browser/"),
     "prefect": ("tests/flows/", "tests/unit/blocks/", "tests/unit/deployments/", "tests/unit/tasks/"),
     "sandbox": ("tests/contract/sandbox/",),

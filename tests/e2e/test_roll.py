@@ -15,7 +15,7 @@ from tests.e2e.lab import ROOT, Lab, Run, reference
 from tests.e2e.load import Visit, visitors
 from tests.e2e.scenes import addresses, change_service, containers, deploy, ours, serving
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.long]
 
 WHERE = reference("environment", "lab-prod")
 SLEEP = "import time; time.sleep(9e6)"
