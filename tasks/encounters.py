@@ -32,7 +32,6 @@ def extend(lock: Lock, droplets: Sequence[Droplet], spec: EnvironmentSpec, envir
         PermanentError: another run has deployed it since this one began.
     """
     wider = lock.extend(droplets)
-    lock.confirm()
     tagged = [one for one in list_tagged(naming.environment_tag(spec), environment.digitalocean) if one.public_address]
     _check_alone(lock.name, [one for one in tagged if one.name not in wider.fencing], environment)
     if not lock.fencing:

@@ -43,7 +43,7 @@ class Wanted:
     token: str
     container: str
     tail: int
-    """The last lines of each droplet, at most `agent.client.lines.MOST_LINES`."""
+    """The last lines of each droplet, 1 to 5000."""
     since: datetime | None = None
 
 

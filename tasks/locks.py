@@ -71,8 +71,15 @@ class Lock:
         return self.fencing[droplet.name]
 
     def extend(self, droplets: Sequence[Droplet]) -> Lock:
-        """The lock with these droplets too, taken in the order of their names."""
-        return Lock(self.name, self.keeper.take(droplets), self.keeper)
+        """The lock with these droplets too, taken in the order of their names.
+
+        Raises:
+            HostsFailed: what was held until now is lost: whoever slept through his lock goes no further with a new one.
+        """
+        wider = Lock(self.name, self.keeper.take(droplets), self.keeper)
+        if self.fencing:
+            self.confirm()
+        return wider
 
     def confirm(self) -> None:
         """Renew it now: asked right before what no agent guards, such as DNS and droplets.

@@ -15,8 +15,6 @@ from agent.client.transport import checked, options, parsed, sni, timeout_of, tr
 
 SILENCE_SECONDS: Final = 3600.0
 """For how long a container that is followed may say nothing; the agent ends the stream then."""
-MOST_LINES: Final = 2000
-"""How many lines one answer holds."""
 
 
 class LineReader:
@@ -35,7 +33,7 @@ class LineReader:
         await self._http.aclose()
 
     async def read(self, name: str, tail: int, since: datetime | None = None) -> tuple[wire.LogLine, ...]:
-        """The last lines of a container, at most `tail` (`MOST_LINES`), oldest first."""
+        """The last lines of a container, at most `tail` (5000), oldest first."""
         with translated():
             reply = await self._http.get(_path(name), params=_asked(tail, since), extensions=sni(self._droplet))
         return parsed(wire.Logs, checked(reply)).lines

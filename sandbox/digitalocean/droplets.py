@@ -57,7 +57,7 @@ def check_name(name: Any) -> str:
 
 def _store(inventory: Inventory, block: Block, name: str, shared: JSON, size_slug: str) -> JSON:
     id = inventory.new_id(DROPLET)
-    public, private = block.addresses(item["_public"] for item in inventory.droplets())
+    public, private = block.addresses(inventory.addresses())
     droplet = {
         "id": id,
         "name": name,

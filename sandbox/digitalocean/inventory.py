@@ -36,6 +36,10 @@ class Inventory:
         """A droplet, or None when it has been destroyed meanwhile."""
         return self.store.get(DROPLET, id)
 
+    def addresses(self) -> set[str]:
+        """The public addresses in use: those of droplets, and of machines that are still there after their droplet."""
+        return {item["_public"] for kind in (DROPLET, LEAVING) for item in self.store.all(kind) if "_public" in item}
+
     def droplets(self, *, tag: str | None = None, name: str | None = None) -> list[JSON]:
         """Droplets, those of a tag or of a name where one is given; the newest first."""
         found = reversed(self.store.all(DROPLET))

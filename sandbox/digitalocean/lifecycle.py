@@ -78,7 +78,7 @@ class Lifecycle:
     def destroy(self, droplet: JSON) -> None:
         """Takes a droplet out of the account at once, and its machine away in the background."""
         store = self.inventory.store
-        store.put(LEAVING, droplet["id"], {"id": droplet["id"]})
+        store.put(LEAVING, droplet["id"], {"id": droplet["id"], "_public": droplet["_public"]})
         store.delete(DROPLET, droplet["id"])
         pending = store.get(ACTION, droplet.get("_pending") or 0)
         if pending:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -27,8 +28,8 @@ OTHERS = {
 
 
 @pytest.fixture(scope="module")
-def three(lab: Lab, context: Path) -> list[str]:
-    """Three droplets that serve, with a service of every other kind somewhere on them."""
+def three(lab: Lab, context: Path) -> Iterator[list[str]]:
+    """Three droplets that serve, with a service of every other kind somewhere on them; two with one are left."""
     change_service(replicas=3)
     deploy(lab)
     for name, (runs, command) in OTHERS.items():
@@ -36,7 +37,12 @@ def three(lab: Lab, context: Path) -> list[str]:
         service = Service.model_validate({**made, "image": {"kind": "build", "context": str(context)}})
         service.save(name, overwrite=True)
         deploy(lab, name)
-    return ours(lab)
+    yield ours(lab)
+    for name in OTHERS:
+        gone = lab.run("undeploy", service=reference("service", name))
+        assert gone.completed, gone.log
+    change_service(replicas=2)
+    deploy(lab, remove_empty=True)
 
 
 @pytest.fixture(scope="module")

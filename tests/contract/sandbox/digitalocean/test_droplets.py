@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pydo
 import pytest
 from azure.core.exceptions import HttpResponseError
 
+from sandbox.digitalocean.inventory import LEAVING
 from tests.contract.sandbox.cloudflare.serving import until
 from tests.contract.sandbox.digitalocean.conftest import Cloud, Droplets, error_id
 
@@ -18,6 +21,21 @@ def test_a_new_droplet_has_no_address_and_gets_one_before_it_is_active(droplets:
     networks = {network["type"]: network["ip_address"] for network in droplets.get(new["id"])["networks"]["v4"]}
     assert networks["public"].startswith("127.77.")
     assert networks["private"].startswith("10.114.")
+
+
+def test_an_address_is_given_again_only_once_the_machine_that_had_it_is_gone(cloud: Cloud, droplets: Droplets) -> None:
+    def public(droplet: dict[str, Any]) -> str:
+        return next(str(one["ip_address"]) for one in droplet["networks"]["v4"] if one["type"] == "public")
+
+    cloud.machines.failing = {"remove"}
+    stays = droplets.active()
+    droplets.sdk.droplets.destroy(stays["id"])
+    goes = droplets.active()
+    assert public(goes) != public(stays)
+    cloud.machines.failing = set()
+    droplets.sdk.droplets.destroy(goes["id"])
+    until(lambda: goes["id"] not in [one["id"] for one in cloud.store.all(LEAVING)], "the machine is gone")
+    assert public(droplets.active()) == public(goes)
 
 
 def test_a_created_droplet_comes_with_the_link_to_its_action(sdk: pydo.Client, droplets: Droplets) -> None:
