@@ -20,12 +20,14 @@ POLL_SECONDS = 0.2
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T | None], what: str, deadline: float = RUN_DEADLINE) -> T:
-    """What `look` gives at last; a failure after the deadline, in seconds."""
+def eventually(
+    look: Callable[[], T | None], what: str, deadline: float = RUN_DEADLINE, every: float = POLL_SECONDS
+) -> T:
+    """What `look` gives at last; a failure after the deadline, in seconds. A cloud is asked less often: it counts."""
     end = time.monotonic() + deadline
     while not (found := look()):
         assert time.monotonic() < end, f"{what}: not within {deadline:.0f} s"
-        time.sleep(POLL_SECONDS)
+        time.sleep(every)
     return found
 
 

@@ -43,7 +43,7 @@ def test_an_undeploy_with_one_of_three_droplets_off_is_finished_by_itself(lab: L
     assert addresses(lab) == set()
     assert ours(lab) == [off.name]
     disturb(lab, off.id, power="on")
-    eventually(lambda: not ours(lab), "the scheduled flow finishes it", 240)
+    eventually(lambda: not ours(lab), "the scheduled flow finishes it", 240, every=2.0)
     with sandbox(lab, "digitalocean") as client:
         assert [one["name"] for one in client.get("/v2/firewalls").json()["firewalls"]] == [STRANGER]
         assert [one["id"] for one in client.get("/v2/droplets").json()["droplets"]] == [strangers["droplet"]]
