@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from fleet.errors import PermanentError
-from fleet.remediation import documents
+from fleet.remediation import documents, limits
+from fleet.remediation.observations import Calls
 from fleet.remediation.records import Records
 from fleet.remediation.rounds import Memory
 from fleet.remediation.state import Pause
@@ -30,6 +31,12 @@ class _KeptMemory:
 @dataclass(frozen=True, slots=True)
 class _KeptPauses:
     pauses: tuple[Pause, ...] = ()
+    format: Literal[1] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _KeptCalls:
+    failed: tuple[bool, ...] = ()
     format: Literal[1] = 1
 
 
@@ -66,6 +73,20 @@ class Folder:
     def write_memory(self, memory: Memory) -> None:
         """Remembers; on the disk when this returns."""
         self._replace("memory.json", documents.dump(_KeptMemory(memory)))
+
+    def note_calls(self, failed: Iterable[bool]) -> Calls:
+        """Adds how the latest calls to the provider went, and gives the last `limits.INCIDENT[1]` of all rounds.
+
+        A file that cannot be read begins anew: it only says whether the provider has an incident.
+        """
+        path = self.path / "calls.json"
+        try:
+            known = documents.load(_KeptCalls, path.read_bytes()).failed if path.exists() else ()
+        except ValueError:
+            known = ()
+        kept = (*known, *failed)[-limits.INCIDENT[1] :]
+        self._replace("calls.json", documents.dump(_KeptCalls(kept)))
+        return Calls(sum(kept), len(kept))
 
     def read_pauses(self) -> tuple[Pause, ...]:
         """What is paused. When that cannot be read, everything is."""
