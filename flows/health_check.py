@@ -6,6 +6,7 @@ from prefect.runtime import flow_run
 
 from blocks.environment import Environment
 from tasks import health, kept
+from tasks.healing import considering
 from tasks.runbooks import runbook
 
 
@@ -17,12 +18,13 @@ def run_name() -> str:
 
 @runbook("health-check", run_name)
 def health_check(environment: Environment | None = None) -> None:
-    """Asks every droplet how it is and shows what it found as a table; changes nothing there.
+    """Asks every droplet how it is, shows what it found as a table, and starts what is to be healed; changes nothing
+    itself.
 
     The `Release` blocks, which a rollback's form offers, are made those that the droplets have kept.
 
     Args:
-        environment: the only one to look at; empty: all that there are.
+        environment: the only one to look at, and then nothing is healed; empty: all that there are.
     """
     if health.another_round_runs():
         return
@@ -30,3 +32,5 @@ def health_check(environment: Environment | None = None) -> None:
     findings = [found for one in environments for found in health.sweep(one)]
     kept.refresh_all(findings)
     health.report(findings)
+    if environment is None:
+        considering.consider(findings, environments)

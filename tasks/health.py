@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
 from uuid import UUID
@@ -27,9 +27,12 @@ from agent import wire
 from agent.client import AgentError, AsyncAgentClient, apart, mend
 from blocks.environment import Environment
 from fleet import naming
+from fleet.errors import TransientError
+from fleet.remediation import moments
 from fleet.state import Container, Droplet, VerdictWord
 from tasks import agents
-from tasks.policy import step
+from tasks.healing.looks import Look, of_answer, of_silence
+from tasks.policy import reason, step
 
 OBSERVER = "health-check"
 DROPLET_SECONDS = 10.0
@@ -51,13 +54,22 @@ class Finding:
     reason: str
     there: tuple[Container, ...] | None = None
     """Of a droplet: all containers on it; None: nobody could say."""
+    look: Look | None = field(default=None, repr=False)
+    """Of a droplet: what remediation is told of it."""
 
 
 @step("{environment.project}-{environment.name}: ask every droplet", timeout=timedelta(minutes=1), retries=1)
 def sweep(environment: Environment) -> list[Finding]:
-    """Asks all droplets of an environment at once; one that does not answer is `unknown`, never unhealthy."""
+    """Asks all droplets of an environment at once; one that does not answer is `unknown`, never unhealthy.
+
+    So is the environment itself, as a finding without a droplet, while the provider does not say what there is.
+    """
     tag = naming.environment_tag(environment.spec())
-    return asyncio.run(_sweep(environment, environment.digitalocean.client().droplets.read_tagged(tag)))
+    try:
+        droplets = environment.digitalocean.client().droplets.read_tagged(tag)
+    except TransientError as error:
+        return [Finding(environment.title(), "", "", "", "unknown", reason(error))]
+    return asyncio.run(_sweep(environment, droplets))
 
 
 def list_environments() -> list[Environment]:
@@ -115,14 +127,16 @@ async def _sweep(environment: Environment, droplets: list[Droplet]) -> list[Find
 
 async def _ask(environment: Environment, droplet: Droplet) -> list[Finding]:
     where = f"{environment.project}-{environment.name}"
-    token = environment.digitalocean.token.get_secret_value()
+    token, began = environment.digitalocean.token.get_secret_value(), moments.read_moment()
     try:
         async with AsyncAgentClient(token, droplet.name, droplet.public_address or "") as client:
             node = await asyncio.wait_for(client.node(observer=OBSERVER), DROPLET_SECONDS)
     except (AgentError, TimeoutError) as error:
-        return [Finding(where, droplet.name, "", "", "unknown", f"the agent did not answer: {error or 'too slow'}")]
+        why, look = f"the agent did not answer: {error or 'too slow'}", of_silence(where, droplet, error)
+        return [Finding(where, droplet.name, "", "", "unknown", why, look=look)]
     told = [seen for seen in node.containers if not _rests(seen)]
-    return [_droplet(where, node), *(_container(where, droplet.name, seen) for seen in told)]
+    whole = replace(_droplet(where, node), look=of_answer(where, droplet, began, node))
+    return [whole, *(_container(where, droplet.name, seen) for seen in told)]
 
 
 def _droplet(where: str, node: wire.Node) -> Finding:

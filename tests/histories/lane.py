@@ -29,6 +29,11 @@ LOGGING = (
     "bases",
     "builds",
     "deploy_report",
+    "healing.considering",
+    "healing.orders",
+    "healing.outcomes",
+    "healing.replacing",
+    "healing.retiring",
     "images",
     "kept",
     "locks",
@@ -48,6 +53,7 @@ TIMED = (
     "agent.server.slots",
     "tasks.deploy_report",
     "tasks.dns",
+    "tasks.healing.replacing",
     "tasks.leftovers",
     "tasks.locks",
     "tasks.policy",
@@ -55,8 +61,18 @@ TIMED = (
     "tasks.rollouts",
     "tasks.waits",
 )
-DATED = ("tasks.peers", "tasks.plans", "tasks.removal")
-POOLED = ("tasks.kept", "tasks.leftovers", "tasks.locks", "tasks.plans", "tasks.room", "agent.server.work")
+DATED = ("tasks.healing.retiring", "tasks.peers", "tasks.plans", "tasks.removal")
+POOLED = (
+    "tasks.healing.lastlines",
+    "tasks.healing.selftest",
+    "tasks.healing.worlds",
+    "tasks.kept",
+    "tasks.leftovers",
+    "tasks.locks",
+    "tasks.plans",
+    "tasks.room",
+    "agent.server.work",
+)
 
 
 class Quiet:
@@ -136,7 +152,8 @@ def _without_prefect(patch: pytest.MonkeyPatch, runs: Runs) -> None:
     patch.setattr(Task, "__call__", lambda step, *args, **kwargs: runs.attempt(step, args, kwargs))
     patch.setattr(Task, "submit", lambda step, *args, **kwargs: runs.submit(step, args, kwargs))
     patch.setattr(Task, "map", lambda step, *args: runs.map(step, args))
-    patch.setattr("tasks.locks.flow_run", runs.now)
+    for name in ("healing.considering", "healing.outcomes", "locks"):
+        patch.setattr(f"tasks.{name}.flow_run", runs.now)
     patch.setattr("tasks.plans.secrets", SimpleNamespace(token_hex=runs.seed))
     patch.setattr("tasks.reports.create_markdown_artifact", runs.publish)
     # Documents are Prefect's: tests that look at them run through it.
