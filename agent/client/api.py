@@ -171,6 +171,10 @@ class AgentClient(ImageCalls):
         """Have the agent end; systemd starts it anew within seconds, and containers do not notice."""
         return self._call(wire.Ping, "POST", "/restart")
 
+    def write_pauses(self, controller: str, body: wire.Pauses) -> wire.PauseBook:
+        """Hand over all pauses of one controller; gives what all of them have handed over."""
+        return self._call(wire.PauseBook, "PUT", f"/pauses/{controller}", body)
+
     def examine(self, body: wire.Examine) -> wire.Examination:
         """Have the droplet look at itself: what a snapshot's first droplet is asked."""
         return self._call(wire.Examination, "POST", "/examine", body, seconds=EXAMINE_SECONDS)

@@ -11,6 +11,7 @@ from agent.server import containers
 from agent.server.health import Cursors
 from agent.server.images import Images
 from agent.server.leases import Leases
+from agent.server.pauses import Pauses
 from agent.server.peers import Peers
 from agent.server.ports import Engine, Router
 from agent.server.settings import Settings
@@ -36,6 +37,7 @@ class Context:
     peers: Peers
     upgrades: Upgrades
     watchdog: Watchdog
+    pauses: Pauses
     stop: Callable[[], None]
     """Ends the process once the present answer is out; systemd starts it again."""
 

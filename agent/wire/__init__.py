@@ -50,6 +50,7 @@ from agent.wire.inventory import Inventory
 from agent.wire.jobs import JobRun, JobRuns
 from agent.wire.leases import Lease, LeaseRequest, Leases
 from agent.wire.node import Disk, Enrol, LogLine, Logs, Node, Ping
+from agent.wire.pauses import Controller, HeldPauses, Pause, PauseBook, Pauses
 from agent.wire.peers import PEER_PORT, Peer, PeerList, Peers, PeerTable
 from agent.wire.routes import Maintenance, Route, Routes
 from agent.wire.upgrades import Confirm, Installed, Upgrade, UpgradeOrder, UpgradePhase
@@ -75,6 +76,7 @@ __all__ = [
     "Container",
     "ContainerSpec",
     "Containers",
+    "Controller",
     "Cron",
     "Digest",
     "Disk",
@@ -83,6 +85,7 @@ __all__ = [
     "Examine",
     "Found",
     "Health",
+    "HeldPauses",
     "Host",
     "Image",
     "ImageMissing",
@@ -103,6 +106,9 @@ __all__ = [
     "Maintenance",
     "Name",
     "Node",
+    "Pause",
+    "PauseBook",
+    "Pauses",
     "Peer",
     "PeerList",
     "PeerTable",

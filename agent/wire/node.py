@@ -10,6 +10,7 @@ from pydantic import Field
 from agent.wire.base import Reply, Request
 from agent.wire.containers import Container, Verdict
 from agent.wire.leases import Lease
+from agent.wire.pauses import HeldPauses
 
 
 class Ping(Reply):
@@ -52,6 +53,8 @@ class Node(Reply):
     """How long the agent has run since its start."""
     leases: tuple[Lease, ...] = ()
     """The locks that are held here."""
+    pauses: tuple[HeldPauses, ...] | None = None
+    """What controllers have handed over; None: the agent is too old to hold any."""
     keeps: tuple[str, ...] | None = None
     """What would be lost with the droplet: named volumes, and containers of others; None: nobody could say."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -95,6 +96,26 @@ class Folder:
             return documents.load(_KeptPauses, path.read_bytes()).pauses if path.exists() else ()
         except ValueError:
             return (Pause("everything", by="deployer", why=f"{path} cannot be read; pause or resume writes it anew"),)
+
+    def read_foreign(self) -> tuple[Pause, ...]:
+        """The pauses of other controllers, as the last round heard of them; none where they cannot be read."""
+        path = self.path / "foreign.json"
+        try:
+            return documents.load(_KeptPauses, path.read_bytes()).pauses if path.exists() else ()
+        except ValueError:
+            return ()
+
+    def write_foreign(self, pauses: tuple[Pause, ...]) -> None:
+        """Remembers what other controllers have paused; unchanged, nothing is written."""
+        if pauses != self.read_foreign():
+            self._replace("foreign.json", documents.dump(_KeptPauses(pauses)))
+
+    def identity(self) -> str:
+        """Twelve digits that stand for this controller, made at the first call; the folder is locked by the caller."""
+        path = self.path / "controller"
+        if not path.exists():
+            self._replace("controller", secrets.token_hex(6))
+        return path.read_text().strip()
 
     def write_pauses(self, pauses: tuple[Pause, ...]) -> None:
         """Pauses these, and nothing else."""

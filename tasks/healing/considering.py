@@ -20,8 +20,8 @@ from fleet.remediation.folders import Folder
 from fleet.remediation.moments import Moment
 from fleet.remediation.records import DecisionRecord, make_record
 from fleet.remediation.rounds import Deliberation, Memory, Round, Sighting, deliberate
-from fleet.remediation.state import Lease
-from tasks.healing import absences, lastlines, selftest, showing, sightings, starting, surroundings
+from fleet.remediation.state import Lease, Pause
+from tasks.healing import absences, handover, lastlines, selftest, showing, sightings, starting, surroundings
 from tasks.healing.looks import Found, Look, looks, unlisted
 from tasks.healing.settings import HealingSettings
 from tasks.healing.surroundings import Surroundings
@@ -55,14 +55,23 @@ def consider(findings: Sequence[Found], environments: Sequence[Environment]) -> 
         memory = folder.read_memory()
         now = moments.read_moment()
         found = [*_sightings(seen, around, memory, now), *absences.sight(missing, around, memory, now)]
+        controller, own, pauses = _pauses(folder, seen)
         calls = folder.note_calls(TALLY.take())
-        told = Round(now, tested, tuple(found), calls, tuple(_leases(seen)), folder.read_pauses())
-        memory, made = deliberate(memory, told)
+        memory, made = deliberate(memory, Round(now, tested, tuple(found), calls, tuple(_leases(seen)), pauses))
         folder.write_memory(memory)
         records = _records(made, around, lastlines.read_all(made, seen, environments))
         folder.records.write(records)
         folder.records.prune(now.utc.date())
+    handover.hand_over(seen, controller, own, {one.title(): one for one in environments})
     return _carry_on(records, memory, now)
+
+
+def _pauses(folder: Folder, seen: Sequence[Look]) -> tuple[str, tuple[Pause, ...], tuple[Pause, ...]]:
+    """This controller, its own pauses, and all that are in force here: those of other controllers as well."""
+    controller, own = folder.identity(), folder.read_pauses()
+    if any(one.node and one.node.pauses is not None for one in seen):
+        folder.write_foreign(handover.foreign(seen, controller))
+    return controller, own, (*own, *folder.read_foreign())
 
 
 def _carry_on(records: Sequence[DecisionRecord], memory: Memory, now: Moment) -> list[str]:

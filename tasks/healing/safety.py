@@ -29,7 +29,8 @@ def go_on(order: Order, *held: Lock) -> None:
         PermanentError: the step has taken longer than it may.
     """
     now = moments.read_moment()
-    told, free = may_go_on(replace(order.record.state, leases=(), pauses=order.folder.read_pauses()), now)
+    pauses = (*order.folder.read_pauses(), *order.folder.read_foreign())
+    told, free = may_go_on(replace(order.record.state, leases=(), pauses=pauses), now)
     if not free:
         raise Overruled(told)
     if now.since(order.record.at) > limits.DEADLINES[order.action]:

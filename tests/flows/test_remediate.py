@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agent import wire
+from agent.server import pauses
 from fleet import naming, retirement
 from fleet.errors import InvalidInput, NotFound, PermanentError
 from fleet.remediation.state import Pause
@@ -338,6 +339,32 @@ def test_a_pause_after_the_decision_stops_the_step(ward: Ward, pause: Pause) -> 
     assert ward.carry_out(decision) == "cancelled"
     assert "we move" in ward.record(decision).outcomes[0].outcome.detail
     assert not current(machine).running
+
+
+def test_a_pause_is_handed_to_the_agents_and_holds_a_second_controller_until_it_is_ended(ward: Ward) -> None:
+    name = serve(ward)
+    ward.pause(Pause("service", HELLO, by="ann", why="we move"))
+    ward.look()
+    ward.machines[0].engine.exit(name)
+    ward.take_over("second")
+    ward.look(10)
+    assert ward.actions() == []
+    assert "paused by ann: we move" in ward.records()[-1].decision.reason
+    ward.take_over("state")
+    ward.pause()
+    ward.look()
+    ward.take_over("second")
+    assert ward.until("restart")
+
+
+def test_what_a_controller_that_is_gone_has_paused_lapses_after_a_day(ward: Ward) -> None:
+    serve(ward)
+    ward.pause(Pause("everything"))
+    ward.look()
+    ward.take_over("second")
+    ward.lane.time.sleep(pauses.LAPSE)
+    ward.look()
+    assert ward.folder.read_foreign() == ()
 
 
 def test_a_pause_in_the_middle_of_a_replacement_takes_the_new_droplet_back(ward: Ward) -> None:

@@ -47,7 +47,9 @@ class Ward:
 
     lane: Lane
     fleet: Fleet
-    folder: Folder
+    root: Path
+    patch: pytest.MonkeyPatch
+    folder: Folder = field(default_factory=lambda: Folder(Path()))
     services: list[Service] = field(default_factory=list)
     environment: Environment = field(default_factory=Environment.model_construct)
     asked: list[str] = field(default_factory=list)
@@ -145,6 +147,12 @@ class Ward:
         """What was told so far, in order."""
         return [alert.kind for one in self.records() for alert in one.decision.alerts]
 
+    def take_over(self, controller: str) -> None:
+        """From now on it is the controller of this name that looks; the first one is called `state`."""
+        state = self.root / controller
+        self.patch.setenv("DEPLOYER_STATE", str(state))
+        self.folder = Folder(state / "healing")
+
     def pause(self, *pauses: Pause) -> None:
         """A person pauses these, and nothing else."""
         with self.folder.locked():
@@ -161,9 +169,9 @@ def open_ward(folder: Path, **settings: Any) -> Iterator[Ward]:
         fleet.droplets.clock = lambda: lane.time.now() - OLD
         patch.setattr(artifacts, "published", lane.runs.artifacts)
         patch.setattr(fleet.droplets, "_boot", grown(fleet.droplets._boot))
-        patch.setenv("DEPLOYER_STATE", str(folder / "state"))
         patch.setenv("DEPLOYER_PUBLIC_ADDRESSES", '["https://one.example", "https://two.example"]')
-        made = Ward(lane, fleet, Folder(folder / "state" / "healing"))
+        made = Ward(lane, fleet, folder, patch)
+        made.take_over("state")
         made.environment = fleet.environment(**{"replaceable": True, "proof_seconds": 10, **settings})
         patch.setattr(moments, "read_moment", made.now)
         patch.setattr("tasks.healing.orders.list_environments", lambda: [made.environment])

@@ -30,6 +30,7 @@ LOGGING = (
     "builds",
     "deploy_report",
     "healing.considering",
+    "healing.handover",
     "healing.orders",
     "healing.outcomes",
     "healing.replacing",
@@ -63,6 +64,7 @@ TIMED = (
 )
 DATED = ("tasks.healing.retiring", "tasks.peers", "tasks.plans", "tasks.removal")
 POOLED = (
+    "tasks.healing.handover",
     "tasks.healing.lastlines",
     "tasks.healing.selftest",
     "tasks.healing.worlds",
@@ -171,7 +173,8 @@ def _without_waiting(patch: pytest.MonkeyPatch, time: Time) -> None:
         patch.setattr(f"{name}.time", time)
     for name in DATED:
         patch.setattr(f"{name}.datetime", time)
-    patch.setattr("agent.server.leases.moment", time.moment)
+    for name in ("leases", "pauses"):
+        patch.setattr(f"agent.server.{name}.moment", time.moment)
     patch.setattr(logging.getLogger("agent"), "disabled", True)
     patch.setattr(os, "fsync", lambda _: None)  # nobody pulls the plug of this disk
 

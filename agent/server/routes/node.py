@@ -129,5 +129,6 @@ def _node(
         containers=found,
         agent_seconds=context.watchdog.age(),
         leases=context.leases.held().leases,
+        pauses=context.pauses.held(),
         keeps=keeps,
     )
