@@ -66,9 +66,9 @@ def replace(order: Order, told: Told) -> None:
         safety.still_dead(order)
         plan = replacing.decide(order, present)
         safety.go_on(order, *held.values())
-        new, held = replacing.ensure(plan, held, order, told)
-        with replacing.proven(plan, new, held, order):
-            replacing.bring(plan, new, held, order)
-        replacing.point(plan, present, new, held, order)
+        new, wider = replacing.ensure(plan, held, order, told)
+        with replacing.proven(plan, new, wider, order):
+            replacing.bring(plan, new, wider, order)
+        replacing.point(plan, present, new, wider, order)
         retiring.retire(order.droplet, order.environment)
         told.detail = f"{new.name} has taken its place"

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from blocks.environment import Environment
 from fleet.errors import DeployerError
+from fleet.remediation import limits
 from fleet.remediation.moments import Moment
 from fleet.remediation.rounds import Memory, Sighting
 from fleet.remediation.state import Case, Target
@@ -24,11 +25,12 @@ def look(
     around: Mapping[str, Surroundings],
     environments: Sequence[Environment],
     unlisted: Collection[str],
+    now: Moment,
 ) -> list[Target]:
     """The droplets that the provider says do not exist, and that nobody has removed."""
     listed = {one.droplet.id for one in seen}
     blocks = {one.title(): one for one in environments}
-    missed = [one for one in memory.cases.values() if _is_missed(one, listed, around, unlisted)]
+    missed = [one for one in memory.cases.values() if _is_missed(one, listed, around, unlisted, now)]
     return [one.target for one in missed if _is_gone(one.target, blocks[_title(one.target)])]
 
 
@@ -44,8 +46,11 @@ def sight(missing: Iterable[Target], around: Mapping[str, Surroundings], memory:
 
 
 def _is_missed(
-    case: Case, listed: Collection[int], around: Mapping[str, Surroundings], unlisted: Collection[str]
+    case: Case, listed: Collection[int], around: Mapping[str, Surroundings], unlisted: Collection[str], now: Moment
 ) -> bool:
+    """Nobody waits for one that was dead for a day: it would count as silent for ever."""
+    if case.down and now.since(case.down.since) > limits.DAY:
+        return False
     target, title = case.target, _title(case.target)
     if target.container or not target.droplet or target.droplet in listed or title in unlisted or title not in around:
         return False

@@ -49,7 +49,7 @@ def consider(findings: Sequence[Found], environments: Sequence[Environment]) -> 
     settings = HealingSettings()
     folder, seen = Folder(settings.healing), looks(findings)
     around = {one.title(): surroundings.survey(one, _of(seen, one)) for one in environments}
-    missing = absences.look(folder.read_memory(), seen, around, environments, unlisted(findings))
+    missing = absences.look(folder.read_memory(), seen, around, environments, unlisted(findings), moments.read_moment())
     tested = selftest.examine(environments, settings)
     with folder.locked():
         memory = folder.read_memory()
@@ -79,7 +79,7 @@ def _carry_on(records: Sequence[DecisionRecord], memory: Memory, now: Moment) ->
     for one in records:
         showing.show(one)
         _log(one)
-    pending = [step.decision for case in memory.cases.values() for step in case.steps if step.runs(now)]
+    pending = [one.decision for case in memory.cases.values() for one in case.steps if one.runs(now)]
     for decision in pending:
         starting.ensure(decision)
     return pending

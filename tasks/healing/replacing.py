@@ -53,13 +53,20 @@ def decide(order: Order, present: worlds.Present) -> Replacement:
 
 
 def ensure(plan: Replacement, held: Locks, order: Order, told: Told) -> tuple[Droplet, Locks]:
-    """The new droplet with its agent, and the locks with it; made, unless an earlier run has made it."""
+    """The new droplet with its agent, and the locks with it; made, unless an earlier run has made it.
+
+    One that this run has made, and whose agent never answers, goes again: nothing was ever on it.
+    """
     environment = order.environment
-    made = [plan.made] if plan.made else droplets.ensure_all([plan.request], environment)
-    told.resources.append(str(made[0].id))
-    told.successor = made[0].id
-    active = [droplets.wait_active(one, environment.digitalocean) for one in made]
-    new = droplets.ready_all(active, environment)[0]
+    (made,) = [plan.made] if plan.made else droplets.ensure_all([plan.request], environment)
+    told.resources.append(str(made.id))
+    told.successor = made.id
+    try:
+        (new,) = droplets.ready_all([droplets.wait_active(made, environment.digitalocean)], environment)
+    except UNDONE:
+        if plan.made is None:
+            droplets.remove_droplet(made, environment.digitalocean)
+        raise
     wider = {name: lock.extend([new]) for name, lock in held.items()}
     told.note(*wider.values())
     return new, wider

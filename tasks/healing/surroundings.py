@@ -37,8 +37,8 @@ class Surroundings:
 
 def survey(environment: Environment, looks: Iterable[Look]) -> Surroundings:
     """Asks for the records of an environment, and, where it matters, for its services; nothing here fails a round."""
-    spec = environment.spec()
     try:
+        spec = environment.spec()
         owner = environment.digitalocean.client().account.read_owner()
         records = environment.cloudflare.client().read_records(comment=naming.environment_mark(owner, spec))
         names = by_droplet([one for one in records if naming.service_of_comment(one.comment, owner, spec)])

@@ -9,7 +9,7 @@ from typing import Final
 
 from blocks.environment import Environment
 from fleet import naming
-from fleet.errors import TransientError
+from fleet.errors import DeployerError
 from fleet.state import Droplet, Host, World
 from tasks import plans
 from tasks.policy import step
@@ -45,5 +45,5 @@ def observe(environment: Environment) -> Present:
 def _ask(droplet: Droplet, environment: Environment) -> Host:
     try:
         return plans.ask(droplet, environment)
-    except TransientError as error:  # also of one that is just being made: it is not waited for
+    except DeployerError as error:  # also of one that is just being made: it is not waited for
         return Host(droplet, error=error.message)

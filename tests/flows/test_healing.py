@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -69,7 +68,7 @@ class Care:
 
 
 @pytest.fixture
-def care(fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Care]:
+def care(fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Care:
     made = Care(fleet, tmp_path)
     monkeypatch.setenv("DEPLOYER_STATE", str(tmp_path))
     monkeypatch.setattr(moments, "read_moment", made.now)

@@ -466,3 +466,44 @@ def test_only_a_decision_that_acts_can_be_carried_out(ward: Ward) -> None:
         remediate(ward.records()[0].id)
     with pytest.raises(NotFound, match="no record"):
         remediate("20261124t021530-9fe5e6a1b2")
+
+
+def test_a_new_droplet_that_never_answers_goes_again(ward: Ward) -> None:
+    serve(ward)
+    dead = ward.machines[0]
+    ward.power(dead, "off")
+    decision = ward.until("replace")
+    boot = ward.fleet.droplets._boot
+
+    def silent(*given: Any) -> Machine:
+        made = boot(*given)
+        made.silence()
+        return made
+
+    ward.fleet.droplets._boot = silent
+    assert ward.carry_out(decision) == "unhelpful"
+    assert len(ward.machines) == 2
+
+
+def test_two_replacements_that_do_not_help_suspend_themselves(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fleet.remediation.limits.REPLACEMENTS_AN_HOUR", 2)
+    serve(ward, replicas=9)
+    bad = current(ward.machines[0]).release
+    boot = ward.fleet.droplets._boot
+
+    def mute(*given: Any) -> Machine:
+        made = boot(*given)
+        made.engine.mute.add(bad)
+        return made
+
+    ward.fleet.droplets._boot = mute
+    for machine in ward.machines[:2]:
+        ward.power(machine, "off")
+        assert ward.carry_out(ward.until("replace")) == "unhelpful"
+    ward.look()
+    assert "suspended" in ward.alerts()
+    ward.power(ward.machines[2], "off")
+    for _ in range(20):
+        for decision in ward.look():
+            ward.carry_out(decision)
+    assert ward.actions().count("replace") == 2

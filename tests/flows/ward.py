@@ -79,7 +79,10 @@ class Ward:
         """Somebody, or something, switches a droplet off or on."""
         droplet = self.droplet(machine)
         self.fleet.droplets.all[droplet.id] = replace(droplet, status=status)
-        machine.silence() if status == "off" else machine.wake()
+        if status == "off":
+            machine.silence()
+        else:
+            machine.wake()
 
     def look(self, rounds: int = 1) -> list[str]:
         """So many rounds, a minute after each other; gives what is to be carried out after the last one."""

@@ -20,7 +20,7 @@ DECISION = "20261124t030200-8c5f97c03b"
 class Server:
     """Makes a run for each key once, as Prefect does."""
 
-    states: list[State] = field(default_factory=list)
+    states: list[State[Any]] = field(default_factory=list)
     """What becomes of the first run, the second one, and so on."""
     made: dict[str, FlowRun] = field(default_factory=dict)
     absent: bool = False
@@ -43,7 +43,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 
 
 @pytest.mark.parametrize("state", [Scheduled(), Running()])
-def test_a_run_that_is_under_way_is_the_only_one(server: Server, state: State) -> None:
+def test_a_run_that_is_under_way_is_the_only_one(server: Server, state: State[Any]) -> None:
     server.states.append(state)
     for _ in range(3):
         starting.ensure(DECISION)
@@ -51,7 +51,7 @@ def test_a_run_that_is_under_way_is_the_only_one(server: Server, state: State) -
 
 
 @pytest.mark.parametrize("state", [Crashed(), Completed()], ids=["killed", "its lock was not over yet"])
-def test_a_run_that_ended_without_a_word_is_followed_by_another(server: Server, state: State) -> None:
+def test_a_run_that_ended_without_a_word_is_followed_by_another(server: Server, state: State[Any]) -> None:
     server.states.append(state)
     for _ in range(3):
         starting.ensure(DECISION)
