@@ -29,7 +29,7 @@ def read_all(
     ]
     found = [(one, places[one.state.target.droplet]) for one in wanted if one.state.target.droplet in places][:MOST]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        lines = list(pool.map(lambda pair: _read(*pair, blocks[pair[1].environment]), found))
+        lines = list(pool.map(lambda pair: _read(pair[0], pair[1], blocks[pair[1].environment]), found))
     return {one.id: told for (one, _), told in zip(found, lines, strict=True)}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -18,7 +18,10 @@ class HealingSettings(BaseSettings):
 
     state: Path = Path(".state")
     """Folder of the database, logs, process files, and of what remediation remembers."""
-    public_addresses: tuple[str, ...] = Field(("https://www.debian.org", "https://www.iana.org"), max_length=10)
+    public_addresses: Annotated[tuple[str, ...], Field(max_length=10)] = (
+        "https://www.debian.org",
+        "https://www.iana.org",
+    )
     """Two or more unrelated addresses that answer unless this controller is cut off from the world; any status will do.
 
     Empty: nobody is asked beside the clouds. Then the APIs of DigitalOcean and Cloudflare stand for the world, which
