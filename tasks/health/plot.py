@@ -15,7 +15,7 @@ WIDTH: Final = 1100
 LEFT: Final = 330
 """Where time begins; the names are left of it."""
 RIGHT: Final = WIDTH - 20
-TOP: Final = 46
+TOP: Final = 62
 ROW: Final = 22
 COLOUR: Final[dict[VerdictWord, str]] = {
     "healthy": "#2da44e",
@@ -27,7 +27,6 @@ HEIGHT: Final[dict[VerdictWord, int]] = {"healthy": 4, "unknown": 8, "degraded":
 """The worse, the taller: whoever cannot tell the colours sees it too."""
 LONGEST_NAME: Final = 46
 """Characters; of a longer name the middle is left out."""
-TICKS: Final = 6
 _STYLE: Final = 'font-family="ui-sans-serif, system-ui, sans-serif" font-size="12" fill="#1f2328"'
 
 
@@ -64,18 +63,19 @@ def _legend() -> list[str]:
     for word, colour in COLOUR.items():
         parts.append(_bar(x, 18, 14, word))
         parts.append(f'<text x="{x + 20}" y="22" fill="{colour}" font-weight="600">{word}</text>')
-        x += 92
+        x += 106
     return parts
 
 
 def _ticks(window: Window, height: int) -> list[str]:
+    """A line at every full hour (UTC)."""
     parts = []
-    for number in range(TICKS + 1):
-        at = window.begin + (window.end - window.begin) / TICKS * number
+    at = window.begin.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    while at <= window.end:
         x = window.x(at)
         parts.append(f'<path d="M{x:.1f} {TOP - 6}V{height - 8}" stroke="#d8dee4"/>')
-        anchor = "end" if number == TICKS else "middle"
-        parts.append(f'<text x="{x:.1f}" y="{TOP - 12}" text-anchor="{anchor}" fill="#57606a">{at:%H:%M}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{TOP - 12}" text-anchor="middle" fill="#57606a">{at:%H:%M}</text>')
+        at += timedelta(hours=1)
     return parts
 
 

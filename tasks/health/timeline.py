@@ -61,7 +61,7 @@ def _changes(history: History, window: Window) -> str:
             past.title,
             f"{_told(was)} → {_told(one.verdict)}",
             one.reason,
-            f"{span(one.ended - one.begun)}{' so far' if one is past.spans[-1] else ''}",
+            _lasted(one, past),
         )
         for one, was, past in found[:MOST_CHANGES]
     ]
@@ -78,6 +78,11 @@ def _found(history: History, window: Window) -> Iterator[tuple[Span, VerdictWord
             if news and one.begun >= window.begin:
                 yield one, was, past
             was = one.verdict
+
+
+def _lasted(one: Span, past: Past) -> str:
+    length = "one round" if one.begun == one.ended else span(one.ended - one.begun)
+    return f"{length} so far" if one is past.spans[-1] else length
 
 
 def _told(word: VerdictWord | None) -> str:

@@ -14,7 +14,7 @@ from flows.deploy import deploy
 from flows.health_check import health_check
 from flows.logs import logs
 from tasks import health
-from tasks.health import events, reports
+from tasks.health import events, upkeep
 from tests.flows.artifacts import latest
 from tests.flows.fleet_of_fakes import DOMAIN, Fleet
 
@@ -60,7 +60,7 @@ def test_a_health_check_tells_what_changed_since_the_round_before_and_keeps_the_
 ) -> None:
     told: list[tuple[str, str]] = []
     monkeypatch.setattr(events.announce, "__defaults__", (lambda **event: told.append(_brief(event)),))
-    monkeypatch.setattr("tasks.health.reports.VERSIONS", 2)
+    monkeypatch.setattr("tasks.health.upkeep.VERSIONS", 2)
     deploy(fleet.service())
     dead = fleet.machines[0]
     name = next(iter(dead.engine.instances())).name
@@ -76,7 +76,7 @@ def test_a_health_check_tells_what_changed_since_the_round_before_and_keeps_the_
         for artifact in ("fleet-health", "fleet-timeline"):
             wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[artifact]))
             assert len(client.read_artifacts(artifact_filter=wanted)) == 2
-            assert reports.prune(client, artifact) == 0, "once more changes nothing"
+            assert upkeep.prune_versions(client, artifact) == 0, "once more changes nothing"
 
 
 def _brief(event: dict[str, Any]) -> tuple[str, str]:
