@@ -9,11 +9,11 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
+from blocks.digitalocean import DigitalOceanCredentials
 from fleet.errors import InvalidInput, PermanentError
 from flows.deploy import deploy
 from flows.health_check import health_check
 from flows.logs import logs
-from tasks import health
 from tasks.health import events, upkeep
 from tests.flows.artifacts import latest
 from tests.flows.fleet_of_fakes import DOMAIN, Fleet
@@ -84,12 +84,21 @@ def _brief(event: dict[str, Any]) -> tuple[str, str]:
 
 
 @pytest.mark.engine
-def test_an_environment_whose_droplets_nobody_can_list_is_told_and_hides_no_other(fleet: Fleet) -> None:
+def test_an_environment_whose_droplets_nobody_can_list_is_told_and_hides_no_other(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     deploy(fleet.service(replicas=1))
-    fleet.cloud.faults.fail("droplets.read_tagged", PermanentError("the token is not valid any more"))
-    blind = health.sweep_all([fleet.environment()])
-    assert [(one.droplet, one.verdict) for one in blind] == [("", "unknown")]
-    assert "the token is not valid any more" in blind[0].reason
+    nowhere = DigitalOceanCredentials.model_validate({"token": "dop_v1_x", "api_url": "https://127.0.0.1:1"})
+    environments = [fleet.environment(name="staging", digitalocean=nowhere), fleet.environment()]
+    monkeypatch.setattr("tasks.health.list_environments", lambda: environments)
+    health_check()
+    rows = json.loads(latest("fleet-health"))
+    assert [(row["environment"], row["droplet"], row["verdict"].split()[-1]) for row in rows] == [
+        ("demo-staging", "(all)", "unknown"),
+        ("demo-prod", "(through the edge)", "healthy"),
+        *[("demo-prod", fleet.machines[0].name, "healthy")] * 2,
+    ]
+    assert "DigitalOcean at https://127.0.0.1:1 did not answer" in rows[0]["reason"]
 
 
 @pytest.mark.engine
