@@ -22,7 +22,7 @@ from prefect.types import DateTime
 
 from blocks.environment import Environment
 from fleet import naming
-from fleet.remediation.moments import read_moment
+from fleet.remediation import moments
 from fleet.state import Droplet
 from tasks.health import droplets as agents
 from tasks.health import edge
@@ -53,7 +53,7 @@ def sweep_all(environments: Sequence[Environment]) -> list[Finding]:
 
 async def look(environment: Environment, droplets: Sequence[Droplet]) -> list[Finding]:
     """One look at an environment from both vantage points: what a sweep does, without Prefect."""
-    at = read_moment()
+    at = moments.read_moment()
     answers, outside = await asyncio.gather(agents.ask_all(environment, droplets), edge.look(environment, droplets))
     names = edge.read(environment, [one.node for one in answers if one.node], outside)
     return [
