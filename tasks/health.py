@@ -31,7 +31,7 @@ from fleet.state import Container, Droplet, VerdictWord
 from tasks import agents
 from tasks.policy import step
 
-OBSERVER = "health-check"
+OBSERVER = wire.HEALTH_ROUND
 DROPLET_SECONDS = 10.0
 """How long one droplet may take; a sweep takes as long as its slowest droplet."""
 AT_ONCE = 100
