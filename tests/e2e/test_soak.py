@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.lab import Lab, pause_schedule, service
+from tests.e2e.lab import Lab, schedule, service
 from tests.e2e.scenes import change_service, deploy, eventually, ours, serving
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.long]
@@ -44,23 +44,13 @@ def soaking(lab: Lab, context: Path) -> Iterator[str]:
     deploy(lab)
     (old,) = serving(lab, ours(lab))
     come(lab, 300)
-    schedule(active=True)
+    schedule("health-check", active=True)
     change_service(variables={"TURNS_BAD": "yes"})
     deploy(lab)
     yield old
-    pause_schedule("health-check")
+    schedule("health-check", active=False)
     before.save("hello", overwrite=True)
     deploy(lab)
-
-
-def schedule(active: bool) -> None:
-    """Health rounds come each minute, or not."""
-    from prefect.client.orchestration import get_client
-
-    with get_client(sync_client=True) as client:
-        found = client.read_deployment_by_name("health-check/health-check")
-        for one in found.schedules:
-            client.update_deployment_schedule(found.id, one.id, active=active)
 
 
 def come(lab: Lab, visitors: int) -> None:
