@@ -97,7 +97,7 @@ class Environment(Block):
     )
 
     notifications: Notifications | None = Field(
-        None,
+        default=None,
         title="Notifications",
         description="Where people are told of changes. Its droplets use it too, to say that no health round comes any "
         "more.",

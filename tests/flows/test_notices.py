@@ -133,7 +133,7 @@ def test_a_memory_that_cannot_be_read_or_written_fails_no_run(
 
 def test_two_environments_do_not_share_what_was_told(fleet: Fleet, receiver: Receiver) -> None:
     notices.tell(telling(fleet, receiver), [ILL])
-    notices.tell(fleet.environment(name="staging", notifications=Notifications(webhook_url=receiver.url())), [ILL])
+    notices.tell(telling(fleet, receiver).model_copy(update={"name": "staging"}), [ILL])
     assert [body["environment"] for body in receiver.bodies] == ["demo-prod", "demo-staging"]
 
 

@@ -198,7 +198,7 @@ def test_a_service_that_does_not_ask_for_it_is_not_looked_at(scene: Scene) -> No
 
 def late(monkeypatch: pytest.MonkeyPatch, minutes: float) -> None:
     """So much later, for who looks."""
-    before = soaks.datetime.now(UTC)
+    before: datetime = vars(soaks)["datetime"].now(UTC)
 
     class Later:
         """A clock that is ahead."""
