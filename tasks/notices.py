@@ -45,9 +45,10 @@ def _tell(environment: Environment, changes: tuple[Change, ...]) -> None:
     """Writes down what is news, then sends all that waits, unless another run is at it."""
     _change(environment, lambda memory: notices.note(memory, changes, datetime.now(UTC)))
     with NOTEBOOK.alone() as alone:
-        waiting = NOTEBOOK.read().get(environment.title(), Memory()).waiting
-        if alone and waiting and send(environment, _message(environment, waiting)):
-            _change(environment, lambda memory: notices.delivered(memory, waiting, datetime.now(UTC)))
+        memory = NOTEBOOK.read().get(environment.title(), Memory())
+        due = notices.due(memory, datetime.now(UTC))
+        if alone and due and send(environment, _message(environment, memory, due)):
+            _change(environment, lambda memory: notices.delivered(memory, due, datetime.now(UTC)))
 
 
 def send(environment: Environment, message: Message) -> bool:
@@ -88,10 +89,15 @@ def _change(environment: Environment, change: notices.Revision) -> None:
     NOTEBOOK.update(changed)
 
 
-def _message(environment: Environment, changes: Iterable[Change]) -> Message:
+def _message(environment: Environment, memory: Memory, changes: Iterable[Change]) -> Message:
     """The message, without anything in it that looks like a secret."""
     lines = tuple(
-        Line(one.subject, one.was, one.is_, redact(one.reason), one.since.astimezone(UTC), redact(one.hint))
+        Line(one.subject, one.was, one.is_, redact(one.reason), one.since.astimezone(UTC), redact(_hint(memory, one)))
         for one in changes
     )
     return Message(environment.title(), datetime.now(UTC), lines, f"the controller {socket.gethostname()}")
+
+
+def _hint(memory: Memory, change: Change) -> str:
+    calm = f"It changes often: the next is told once it has been the same for {notices.CALM.seconds // 60} minutes."
+    return f"{change.hint} {calm}".strip() if notices.often(memory, change) else change.hint

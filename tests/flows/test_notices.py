@@ -147,3 +147,13 @@ def test_a_heartbeat_that_fails_fails_no_run(fleet: Fleet, receiver: Receiver) -
     receiver.statuses.extend([500] * 10)
     heartbeats.beat([fleet.environment(heartbeat_url=receiver.url())])
     assert len(receiver.calls) == 2, "once, and once again"
+
+
+def test_what_flaps_is_told_four_times_and_the_fourth_says_so(fleet: Fleet, receiver: Receiver) -> None:
+    environment = telling(fleet, receiver)
+    for _ in range(10):
+        notices.tell(environment, [ILL])
+        notices.tell(environment, [WELL])
+    assert told(receiver) == ["hello unhealthy", "hello healthy"] * 2
+    hints = [body["changes"][0]["hint"] for body in receiver.bodies]
+    assert [hint.count("It changes often") for hint in hints] == [0, 0, 0, 1]
