@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect.runtime import flow_run
 
 from blocks.environment import Environment
-from tasks import health, kept
+from tasks import health, kept, rounds
 from tasks.runbooks import runbook
 
 
@@ -32,3 +32,4 @@ def health_check(environment: Environment | None = None) -> None:
     findings = health.sweep_all(environments)
     kept.refresh_all(findings)
     health.report(findings)
+    rounds.finish(environments)

@@ -50,6 +50,16 @@ from agent.wire.inventory import Inventory
 from agent.wire.jobs import JobRun, JobRuns
 from agent.wire.leases import Lease, LeaseRequest, Leases
 from agent.wire.node import Disk, Enrol, LogLine, Logs, Node, Ping
+from agent.wire.notices import (
+    HEALTH_ROUND,
+    Channel,
+    MailChannel,
+    Neighbour,
+    SlackChannel,
+    Vigil,
+    VigilState,
+    WebhookChannel,
+)
 from agent.wire.peers import PEER_PORT, Peer, PeerList, Peers, PeerTable
 from agent.wire.routes import Maintenance, Route, Routes
 from agent.wire.upgrades import Confirm, Installed, Upgrade, UpgradeOrder, UpgradePhase
@@ -61,6 +71,7 @@ __all__ = [
     "DIGEST",
     "DOCKERFILE",
     "FENCING_HEADER",
+    "HEALTH_ROUND",
     "HOST",
     "KEY_HEADER",
     "NAME",
@@ -71,6 +82,7 @@ __all__ = [
     "Build",
     "BuildEvent",
     "Changed",
+    "Channel",
     "Confirm",
     "Container",
     "ContainerSpec",
@@ -100,8 +112,10 @@ __all__ = [
     "LogLine",
     "Logs",
     "Look",
+    "MailChannel",
     "Maintenance",
     "Name",
+    "Neighbour",
     "Node",
     "Peer",
     "PeerList",
@@ -119,6 +133,7 @@ __all__ = [
     "Rollback",
     "Route",
     "Routes",
+    "SlackChannel",
     "Slot",
     "Stop",
     "Upgrade",
@@ -128,7 +143,10 @@ __all__ = [
     "Variable",
     "Verdict",
     "VerdictWord",
+    "Vigil",
+    "VigilState",
     "Volume",
     "Watch",
+    "WebhookChannel",
     "fingerprint",
 ]

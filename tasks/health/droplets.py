@@ -16,7 +16,7 @@ from fleet.state import Droplet, VerdictWord
 from tasks import agents
 from tasks.health.findings import SEVERITY, AgentAnswer, EdgeAnswer, Finding
 
-OBSERVER: Final = "health-check"
+OBSERVER: Final = wire.HEALTH_ROUND
 DROPLET_SECONDS: Final = 10.0
 """How long one droplet may take; a sweep takes as long as its slowest droplet."""
 AT_ONCE: Final = 100
