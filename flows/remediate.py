@@ -23,7 +23,7 @@ def remediate(decision: str) -> None:
     order = open_order(decision)
     if order is None:
         return
-    with outcomes.told(order.folder, order.record) as told:
+    with outcomes.told(order.folder, order.record, order.environment) as told:
         carry_out(order, told)
 
 

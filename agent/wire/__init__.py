@@ -50,6 +50,16 @@ from agent.wire.inventory import Inventory
 from agent.wire.jobs import JobRun, JobRuns
 from agent.wire.leases import Lease, LeaseRequest, Leases
 from agent.wire.node import Disk, Enrol, LogLine, Logs, Node, Ping
+from agent.wire.notices import (
+    HEALTH_ROUND,
+    Channel,
+    MailChannel,
+    Neighbour,
+    SlackChannel,
+    Vigil,
+    VigilState,
+    WebhookChannel,
+)
 from agent.wire.pauses import Controller, HeldPauses, Pause, PauseBook, Pauses
 from agent.wire.peers import PEER_PORT, Peer, PeerList, Peers, PeerTable
 from agent.wire.routes import Maintenance, Route, Routes
@@ -62,6 +72,7 @@ __all__ = [
     "DIGEST",
     "DOCKERFILE",
     "FENCING_HEADER",
+    "HEALTH_ROUND",
     "HOST",
     "KEY_HEADER",
     "NAME",
@@ -72,6 +83,7 @@ __all__ = [
     "Build",
     "BuildEvent",
     "Changed",
+    "Channel",
     "Confirm",
     "Container",
     "ContainerSpec",
@@ -103,8 +115,10 @@ __all__ = [
     "LogLine",
     "Logs",
     "Look",
+    "MailChannel",
     "Maintenance",
     "Name",
+    "Neighbour",
     "Node",
     "Pause",
     "PauseBook",
@@ -125,6 +139,7 @@ __all__ = [
     "Rollback",
     "Route",
     "Routes",
+    "SlackChannel",
     "Slot",
     "Stop",
     "Upgrade",
@@ -134,7 +149,10 @@ __all__ = [
     "Variable",
     "Verdict",
     "VerdictWord",
+    "Vigil",
+    "VigilState",
     "Volume",
     "Watch",
+    "WebhookChannel",
     "fingerprint",
 ]

@@ -21,10 +21,11 @@ from fleet.remediation.moments import Moment
 from fleet.remediation.records import DecisionRecord, make_record
 from fleet.remediation.rounds import Deliberation, Memory, Round, Sighting, deliberate
 from fleet.remediation.state import Lease, Pause
-from tasks.healing import absences, handover, lastlines, selftest, showing, sightings, starting, surroundings
-from tasks.healing.looks import Found, Look, looks, unlisted
+from tasks.healing import absences, handover, lastlines, news, selftest, showing, sightings, starting, surroundings
+from tasks.healing.looks import Look, looks, unlisted
 from tasks.healing.settings import HealingSettings
 from tasks.healing.surroundings import Surroundings
+from tasks.health.findings import Finding
 from tasks.plans import YOUNG
 from tasks.policy import step
 
@@ -33,7 +34,7 @@ OURS = ("remediate ",)
 
 
 @step("consider what was found", timeout=timedelta(minutes=3), retries=0)
-def consider(findings: Sequence[Found], environments: Sequence[Environment]) -> list[str]:
+def consider(findings: Sequence[Finding], environments: Sequence[Environment]) -> list[str]:
     """Decides about everything that a round over all environments saw, and starts a `remediate` run for each action.
 
     A round that looked at less than everything must not be given: what it left out would seem to be gone.
@@ -63,6 +64,7 @@ def consider(findings: Sequence[Found], environments: Sequence[Environment]) -> 
         folder.records.write(records)
         folder.records.prune(now.utc.date())
     handover.hand_over(seen, controller, own, {one.title(): one for one in environments})
+    news.tell(records, environments)
     return _carry_on(records, memory, now)
 
 
@@ -108,16 +110,18 @@ def _sightings(
     seen: Iterable[Look], around: Mapping[str, Surroundings], memory: Memory, now: Moment
 ) -> Iterable[Sighting]:
     for one in seen:
-        if one.environment in around and _counts(one, now):
+        if one.environment in around and _counts(one, memory, now):
             yield from sightings.sight(one, around[one.environment], memory)
 
 
-def _counts(look: Look, now: Moment) -> bool:
+def _counts(look: Look, memory: Memory, now: Moment) -> bool:
     """Whether a droplet is one of those that are looked after.
 
-    Not one that was not made here, nor one that an undeploy is to destroy, nor one that may still be starting.
+    Not one that was not made here, nor one that an undeploy is to destroy, nor one that has not answered yet and may
+    still be starting.
     """
-    young = look.node is None and now.utc - look.droplet.created_at < YOUNG
+    known = str(look.droplet.id) in memory.cases
+    young = look.node is None and not known and now.utc - look.droplet.created_at < YOUNG
     leaving = any(one.destroy for one in naming.tombstones(look.droplet.tags).values())
     return naming.is_our_droplet(look.droplet.tags) and not leaving and not young
 

@@ -4,24 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from agent import wire
-from agent.client import AgentError, AgentUnreachable
-from fleet.remediation import moments
 from fleet.remediation.moments import Moment
 from fleet.state import Droplet
-
-
-@dataclass(frozen=True)
-class EdgeAnswer:
-    """What a visitor got who asked for a name."""
-
-    name: str
-    status: int | None
-    """None: nobody answered."""
-    latency: float | None = None
-    detail: str = ""
+from tasks.health.findings import AgentAnswer, EdgeAnswer, Finding
 
 
 @dataclass(frozen=True)
@@ -43,42 +30,27 @@ class Look:
     latency: float | None = None
     """Seconds until the answer."""
     edge: tuple[EdgeAnswer, ...] = ()
-    """For the names whose only record leads to this droplet; what others share says nothing of one of them."""
+    """For the names whose records lead to this droplet alone; what others share says nothing of one of them."""
 
 
-class Found(Protocol):
-    """What a health sweep found, as far as remediation is concerned."""
-
-    @property
-    def environment(self) -> str:
-        """The environment's title."""
-
-    @property
-    def droplet(self) -> str:
-        """The droplet's name; empty where the provider did not say which droplets there are."""
-
-    @property
-    def look(self) -> Look | None:
-        """Of a droplet: what was seen of it."""
-
-
-def of_answer(environment: str, droplet: Droplet, began: Moment, node: wire.Node) -> Look:
-    """The look at a droplet whose agent answers."""
-    now = moments.read_moment()
-    return Look(environment, droplet, now, node, latency=now.since(began))
-
-
-def of_silence(environment: str, droplet: Droplet, error: AgentError | TimeoutError) -> Look:
-    """The look at a droplet whose agent gives no answer that can be used."""
-    silent = isinstance(error, AgentUnreachable | TimeoutError)
-    return Look(environment, droplet, moments.read_moment(), silent=silent, detail=str(error) or "too slow")
-
-
-def looks(findings: Iterable[Found]) -> list[Look]:
+def looks(findings: Iterable[Finding]) -> list[Look]:
     """What was seen of each droplet."""
-    return [one.look for one in findings if one.look is not None]
+    return [_look(one, one.provider, one.agent) for one in findings if one.provider and one.agent]
 
 
-def unlisted(findings: Iterable[Found]) -> set[str]:
+def unlisted(findings: Iterable[Finding]) -> set[str]:
     """The environments whose droplets nobody could list in this round."""
     return {one.environment for one in findings if not one.droplet}
+
+
+def _look(found: Finding, droplet: Droplet, answer: AgentAnswer) -> Look:
+    return Look(
+        environment=found.environment,
+        droplet=droplet,
+        at=answer.at,
+        node=answer.node,
+        silent=answer.node is None and not answer.refused and droplet.public_address is not None,
+        detail=answer.silence,
+        latency=answer.seconds if answer.node else None,
+        edge=tuple(one for one in found.edge if one.droplets == (found.droplet,)),
+    )

@@ -10,6 +10,7 @@ from prefect import get_run_logger
 from prefect.exceptions import ExternalSignal
 from prefect.runtime import flow_run
 
+from blocks.environment import Environment
 from fleet.errors import PermanentError
 from fleet.remediation import moments
 from fleet.remediation.advance import Outcome
@@ -17,7 +18,7 @@ from fleet.remediation.folders import Folder
 from fleet.remediation.records import DecisionRecord, OutcomeRecord
 from fleet.remediation.rounds import bury, conclude
 from tasks.agents import Leased
-from tasks.healing import showing
+from tasks.healing import news, showing
 from tasks.locks import Lock
 from tasks.policy import reason
 
@@ -42,7 +43,7 @@ class Told:
 
 
 @contextmanager
-def told(folder: Folder, record: DecisionRecord) -> Iterator[Told]:
+def told(folder: Folder, record: DecisionRecord, environment: Environment) -> Iterator[Told]:
     """Writes down what became of a decision, however the block ends, unless the process is killed.
 
     Where a person came first it is cancelled, and the run ends well; any failure is `unhelpful`, and goes on.
@@ -60,10 +61,10 @@ def told(folder: Folder, record: DecisionRecord) -> Iterator[Told]:
         tell(folder, record, Outcome(record.id, "cancelled", "its run was cancelled"), made.fencing)
         raise
     except Exception as error:
-        tell(folder, record, _outcome("unhelpful", record, made, reason(error)), made.fencing)
+        _end(folder, record, _outcome("unhelpful", record, made, reason(error)), made, environment)
         raise
     else:
-        tell(folder, record, _outcome("helped", record, made, made.detail), made.fencing)
+        _end(folder, record, _outcome("helped", record, made, made.detail), made, environment)
 
 
 def tell(folder: Folder, record: DecisionRecord, outcome: Outcome, fencing: Mapping[str, int] | None = None) -> None:
@@ -77,6 +78,12 @@ def tell(folder: Folder, record: DecisionRecord, outcome: Outcome, fencing: Mapp
         line = OutcomeRecord(record.id, outcome, now, str(flow_run.id or ""), dict(fencing or {}))
         folder.records.write([line])
     showing.show(replace(record, outcomes=(*record.outcomes, line)))
+
+
+def _end(folder: Folder, record: DecisionRecord, outcome: Outcome, made: Told, environment: Environment) -> None:
+    """Writes it down, and tells people."""
+    tell(folder, record, outcome, made.fencing)
+    news.tell_end(record, outcome, moments.read_moment(), environment)
 
 
 def _outcome(word: str, record: DecisionRecord, made: Told, detail: str) -> Outcome:

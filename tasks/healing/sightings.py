@@ -19,15 +19,13 @@ from fleet.remediation.observations import DETAIL_LIMIT, Observation, Said
 from fleet.remediation.rounds import Memory, Sighting
 from fleet.remediation.state import Case, Deploy, DropletFacts, ServiceFacts, Target
 from fleet.state import DropletStatus
-from tasks.healing.looks import EdgeAnswer, Look
+from tasks.healing.looks import Look
 from tasks.healing.surroundings import Surroundings
 
 SAME: Final = 3.0
 """Seconds: a time that is told anew and is not farther from the one that is known is the same."""
 STANDSTILL: Final = 180.0
 """Seconds without a look of a droplet's watchdog, after which its agent does not do its work."""
-UNREACHED: Final = frozenset({521, 522, 523})
-"""What Cloudflare answers when nobody is at a record's address."""
 _PROVIDER: Final[dict[DropletStatus, Said]] = {"active": "on", "new": "on", "off": "off"}
 _SAW: Final[dict[str, Said]] = {"healthy": "healthy", "unhealthy": "unhealthy", "ended": "unhealthy"}
 
@@ -37,7 +35,7 @@ def sight(look: Look, around: Surroundings, memory: Memory) -> list[Sighting]:
     target = Target(look.droplet.id, look.droplet.name)
     known = memory.cases.get(target.key) or Case(target)
     facts = _facts(look, around, known.droplet)
-    seen = (_agent(look), _provider(look), *_edge(look, around))
+    seen = (_agent(look), _provider(look), *_edge(look))
     return [Sighting(target, seen, facts), *_services(look, target, facts, memory)]
 
 
@@ -61,22 +59,9 @@ def _provider(look: Look) -> Observation:
     return Observation("provider", look.at, _PROVIDER.get(look.droplet.status, "unknown"))
 
 
-def _edge(look: Look, around: Surroundings) -> Iterator[Observation]:
-    """Only a name that leads nowhere else tells something of this droplet."""
-    alone = around.alone(look.droplet.name)
+def _edge(look: Look) -> Iterator[Observation]:
     for one in look.edge:
-        if one.name in alone:
-            detail = f"{one.name}: {one.status or one.detail or 'no answer'}"
-            yield Observation("edge", look.at, _said(one), one.latency, detail[:DETAIL_LIMIT])
-
-
-def _said(one: EdgeAnswer) -> Said:
-    """The edge itself out of reach says nothing of what is behind it."""
-    if one.status is None:
-        return "unknown"
-    if one.status in UNREACHED:
-        return "silent"
-    return "unhealthy" if one.status >= 500 else "healthy"
+        yield Observation("edge", look.at, one.said, one.seconds, f"{one.name}: {one.reason}"[:DETAIL_LIMIT])
 
 
 def _facts(look: Look, around: Surroundings, known: DropletFacts | None) -> DropletFacts:

@@ -29,11 +29,6 @@ class Surroundings:
         """The names that lead to a droplet; None: nobody could say."""
         return None if self.names is None else self.names.get(droplet, ())
 
-    def alone(self, droplet: str) -> frozenset[str]:
-        """Those of its names that lead nowhere else."""
-        counted = [name for found in (self.names or {}).values() for name in found]
-        return frozenset(name for name in self.of(droplet) or () if counted.count(name) == 1)
-
 
 def survey(environment: Environment, looks: Iterable[Look]) -> Surroundings:
     """Asks for the records of an environment, and, where it matters, for its services; nothing here fails a round."""

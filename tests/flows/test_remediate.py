@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,7 @@ def test_a_droplet_that_hangs_is_power_cycled(ward: Ward) -> None:
     serve(ward, replicas=1)
     (machine,) = ward.machines
     machine.silence()
-    ward.edge[DOMAIN] = 522
+    ward.edge[DOMAIN] = "silent"
     decision = ward.until("power-cycle")
     ward.fleet.cloud.faults.watch = lambda call: machine.wake() if call == "droplets.act" else None
     assert ward.carry_out(decision) == "helped"
@@ -175,7 +176,7 @@ def test_a_droplet_that_answers_again_is_not_power_cycled(ward: Ward) -> None:
     serve(ward, replicas=1)
     (machine,) = ward.machines
     machine.silence()
-    ward.edge[DOMAIN] = 522
+    ward.edge[DOMAIN] = "silent"
     decision = ward.until("power-cycle")
     machine.wake()
     assert ward.carry_out(decision) == "cancelled"
@@ -399,6 +400,21 @@ def test_a_provider_that_does_not_list_droplets_has_lost_none(ward: Ward) -> Non
     assert ward.actions() == []
 
 
+def test_a_droplet_that_is_not_up_yet_is_not_missed_and_one_that_was_is(ward: Ward) -> None:
+    serve(ward)
+    ward.fleet.droplets.clock = ward.lane.time.now
+    for one in list(ward.fleet.droplets.all.values()):
+        ward.fleet.droplets.all[one.id] = replace(one, created_at=ward.lane.time.now())
+    starting = ward.machines[0]
+    ward.power(starting, "off")
+    ward.take_over("second")
+    ward.look()
+    assert ward.records() == [], "a controller that has never heard of it lets it start"
+    ward.take_over("state")
+    ward.look()
+    assert ward.actions() == ["remove from DNS"]
+
+
 def test_agents_that_crash_everywhere_are_no_reason_to_touch_a_droplet(ward: Ward) -> None:
     serve(ward, replicas=3)
     for machine in ward.machines:
@@ -456,6 +472,25 @@ def test_every_decision_is_shown_with_its_gates_and_observations_and_what_became
         f"replay {decision}",
     ):
         assert told in shown
+
+
+def test_people_are_told_of_a_trouble_and_its_end_and_of_each_step_and_what_became_of_it(ward: Ward) -> None:
+    serve(ward)
+    dead = ward.machines[0]
+    ward.power(dead, "off")
+    (decision,) = ward.look()
+    ward.carry_out(decision)
+    ward.power(dead, "active")
+    ward.carry_out(ward.until("return to DNS"))
+    assert [(one.subject.removeprefix(dead.name), one.is_) for one in ward.told] == [
+        (": dead", "dead"),
+        ("", "remove from DNS"),
+        ("", "remove from DNS helped"),
+        (": dead", "over"),
+        ("", "return to DNS"),
+        ("", "return to DNS helped"),
+    ]
+    assert all("replay" in one.hint for one in ward.told)
 
 
 def test_only_a_decision_that_acts_can_be_carried_out(ward: Ward) -> None:

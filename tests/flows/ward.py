@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -14,31 +14,24 @@ import pytest
 from blocks.environment import Environment
 from blocks.service import Service
 from fleet.errors import DeployerError
+from fleet.notices import Change
 from fleet.remediation import moments
 from fleet.remediation.folders import Folder
 from fleet.remediation.moments import Moment
+from fleet.remediation.observations import Said
 from fleet.remediation.records import DecisionRecord
 from fleet.remediation.state import Pause
 from fleet.state import Droplet, DropletRequest, DropletStatus
 from flows.remediate import remediate
 from tasks.agents import reach
 from tasks.healing import considering
-from tasks.healing.looks import EdgeAnswer, Look
 from tasks.healing.selftest import Heard
+from tasks.health.findings import AgentAnswer, EdgeAnswer, Finding
 from tests.flows.fleet_of_fakes import Boot, Fleet
 from tests.flows.machines import Machine
 from tests.histories.lane import Lane, open_lane
 
 MINUTE = 60.0
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One line of a sweep's findings, as far as remediation is concerned."""
-
-    environment: str
-    droplet: str
-    look: Look | None = None
 
 
 @dataclass
@@ -54,8 +47,10 @@ class Ward:
     environment: Environment = field(default_factory=Environment.model_construct)
     asked: list[str] = field(default_factory=list)
     """The decisions that runs were asked for, in order; one that is pending is asked for in each round."""
-    edge: dict[str, int] = field(default_factory=dict)
-    """What the edge answers for a name."""
+    told: list[Change] = field(default_factory=list)
+    """What people were told, in order."""
+    edge: dict[str, Said] = field(default_factory=dict)
+    """What the edge says of a name."""
     blind: bool = False
     """Whether the controller's self-test fails."""
     unlisted: bool = False
@@ -109,25 +104,24 @@ class Ward:
             assert self.record(decision).outcomes, "a run that fails says so in the record"
         return self.outcome(decision)
 
-    def findings(self) -> Sequence[Seen]:
+    def findings(self) -> list[Finding]:
         """What a sweep finds."""
         title = self.environment.title()
         if self.unlisted:
-            return [Seen(title, "")]
-        return [
-            Seen(title, one.name, self._look(one)) for one in list(self.fleet.droplets.all.values()) if self._ours(one)
-        ]
+            return [Finding(title, "", "", "", "unknown", "nobody could say which droplets there are")]
+        found = self.environment.digitalocean.client().droplets.read_tagged("deployer:demo:prod")
+        return [self._found(title, one, self._ask(one)) for one in found]
 
-    def _ours(self, droplet: Droplet) -> bool:
-        return "deployer:demo:prod" in droplet.tags
+    def _found(self, title: str, droplet: Droplet, answer: AgentAnswer) -> Finding:
+        edge = tuple(EdgeAnswer(name, "", (droplet.name,), said, "it is told so") for name, said in self.edge.items())
+        return Finding(title, droplet.name, "", "", "unknown", "", provider=droplet, agent=answer, edge=edge)
 
-    def _look(self, droplet: Droplet) -> Look:
-        at, edge = self.now(), tuple(EdgeAnswer(name, status) for name, status in self.edge.items())
+    def _ask(self, droplet: Droplet) -> AgentAnswer:
         try:
             with reach(self.environment, droplet) as agent:
-                return Look("demo-prod", droplet, at, agent.node("health-check"), latency=0.02, edge=edge)
+                return AgentAnswer(agent.node("health-check"), seconds=0.02)
         except DeployerError as error:
-            return Look("demo-prod", droplet, at, silent=True, detail=error.message, edge=edge)
+            return AgentAnswer(None, error.message)
 
     def record(self, decision: str) -> DecisionRecord:
         """What is written of a decision."""
@@ -182,6 +176,7 @@ def open_ward(folder: Path, **settings: Any) -> Iterator[Ward]:
         patch.setattr("tasks.healing.selftest.ask_prefect", lambda: None)
         patch.setattr("tasks.healing.selftest.ask_address", lambda _: _hear(made))
         patch.setattr("tasks.healing.starting.ensure", made.asked.append)
+        patch.setattr("tasks.notices.tell", lambda _, changes: made.told.extend(changes))
         yield made
 
 

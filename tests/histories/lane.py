@@ -35,17 +35,22 @@ LOGGING = (
     "healing.outcomes",
     "healing.replacing",
     "healing.retiring",
+    "heartbeats",
     "images",
     "kept",
     "locks",
     "maintenance",
     "maintenance_report",
+    "notices",
     "peers",
     "plans",
     "policy",
     "releases",
     "removal",
+    "soak_rollbacks",
+    "soaks",
     "tombstones",
+    "vigils",
     "workbench",
 )
 TIMED = (
@@ -62,7 +67,7 @@ TIMED = (
     "tasks.rollouts",
     "tasks.waits",
 )
-DATED = ("tasks.healing.retiring", "tasks.peers", "tasks.plans", "tasks.removal")
+DATED = ("tasks.healing.retiring", "tasks.peers", "tasks.plans", "tasks.removal", "tasks.soaks", "tasks.vigils")
 POOLED = (
     "tasks.healing.handover",
     "tasks.healing.lastlines",
@@ -73,6 +78,8 @@ POOLED = (
     "tasks.locks",
     "tasks.plans",
     "tasks.room",
+    "tasks.soaks",
+    "tasks.vigils",
     "agent.server.work",
 )
 

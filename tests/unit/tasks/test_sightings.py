@@ -10,14 +10,14 @@ import pytest
 
 import agent
 from agent import wire
-from agent.client import AgentRefused, AgentUnreachable
 from fleet.remediation.moments import Moment
 from fleet.remediation.observations import Observation
 from fleet.remediation.rounds import Memory, Sighting
 from fleet.remediation.state import Case, DropletFacts, Target
 from tasks.healing import looks, sightings
-from tasks.healing.looks import EdgeAnswer, Look
+from tasks.healing.looks import Look
 from tasks.healing.surroundings import Surroundings, by_droplet
+from tasks.health.findings import AgentAnswer, EdgeAnswer, Finding
 from tests.unit.fleet.worlds import DOMAIN, HELLO, OLD, OLDER, droplet, record
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -27,7 +27,6 @@ BAD = wire.Verdict(verdict="unhealthy", reason="connection refused", checked_at=
 DISK = wire.Disk(total=100, free=50)
 TARGET = Target(droplet("a").id, droplet("a").name)
 ALONE = Surroundings("demo-prod", True, {TARGET.name: (DOMAIN,)})
-SHARED = replace(ALONE, names={TARGET.name: (DOMAIN,), "demo-prod-00000b": (DOMAIN,)})
 
 
 def container(verdict: wire.Verdict = GOOD, looked: str = "", age: float = 0.0, **changes: Any) -> wire.Container:
@@ -97,13 +96,15 @@ def test_the_provider_is_taken_by_its_word(status: Any, word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "word"),
-    [(AgentUnreachable("refused"), "silent"), (TimeoutError(), "silent"), (AgentRefused("a stranger"), "unknown")],
-    ids=["nobody", "too slow", "somebody else"],
+    ("refused", "address", "word"),
+    [(False, "192.0.2.10", "silent"), (True, "192.0.2.10", "unknown"), (False, None, "unknown")],
+    ids=["nobody answers", "somebody else does", "nobody could be asked"],
 )
-def test_only_nobody_is_silence(error: Any, word: str) -> None:
-    found, _ = sight(looks.of_silence("demo-prod", droplet("a"), error))
-    assert said(found)["agent"] == word
+def test_only_nobody_is_silence(refused: bool, address: str | None, word: str) -> None:
+    answer = AgentAnswer(None, "no answer", 5.0, refused, AT)
+    one = replace(droplet("a"), public_address=address)
+    (seen,) = looks.looks([Finding("demo-prod", one.name, "", "", "unknown", "", provider=one, agent=answer)])
+    assert said(sight(seen)[0])["agent"] == word
 
 
 def test_an_agent_that_finds_docker_or_nginx_ill_is_alive_and_degraded() -> None:
@@ -112,13 +113,15 @@ def test_an_agent_that_finds_docker_or_nginx_ill_is_alive_and_degraded() -> None
     assert found.observations[0].detail == "connection refused"
 
 
-@pytest.mark.parametrize(
-    ("status", "word"), [(200, "healthy"), (404, "healthy"), (503, "unhealthy"), (522, "silent"), (None, "unknown")]
-)
-def test_the_edge_tells_of_a_droplet_what_nobody_else_can_have_answered(status: int | None, word: str) -> None:
-    asked = look(edge=(EdgeAnswer(DOMAIN, status),))
-    assert said(sight(asked)[0])["edge"] == word
-    assert "edge" not in said(sight(asked, SHARED)[0])
+@pytest.mark.parametrize(("droplets", "told"), [((TARGET.name,), True), ((TARGET.name, "demo-prod-00000b"), False)])
+def test_the_edge_tells_of_a_droplet_only_what_nobody_else_can_have_answered(
+    droplets: tuple[str, ...], told: bool
+) -> None:
+    edge = (EdgeAnswer(DOMAIN, "https://hello.example.com", droplets, "silent", "522", 522),)
+    answer = AgentAnswer(None, "no answer", at=AT)
+    one = droplet("a")
+    (seen,) = looks.looks([Finding("demo-prod", one.name, "", "", "unknown", "", None, AT, one, answer, edge)])
+    assert (said(sight(seen)[0]).get("edge") == "silent") is told
 
 
 def ring(seen: wire.Container, **changes: Any) -> list[tuple[str, float]]:
