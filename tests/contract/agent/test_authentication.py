@@ -52,13 +52,15 @@ def test_the_document_lists_the_routes_that_the_design_promises(lab: Droplet) ->
         ("GET", f"/{NAME}/health"),
         ("POST", "/seal"),
         ("POST", "/examine"),
+        ("POST", "/restart"),
+        ("PUT", "/pauses/{controller}"),
         ("GET", "/containers"),
         ("GET", f"/containers/{NAME}/logs"),
         ("PUT", f"/containers/{NAME}/candidate"),
         ("DELETE", f"/containers/{NAME}/candidate"),
         *(
             ("POST", f"/containers/{NAME}/{verb}")
-            for verb in ("promote", "rollback", "retire", "stop", "start", "restart")
+            for verb in ("promote", "rollback", "retire", "stop", "start", "restart", "recreate")
         ),
         ("DELETE", f"/containers/{NAME}"),
         *((method, f"/containers/{NAME}/maintenance") for method in ("PUT", "DELETE")),
