@@ -87,6 +87,21 @@ class Environment(Block):
         le=1440,
     )
 
+    replaceable: bool = Field(
+        default=False,
+        title="Replace dead droplets",
+        description="On: a droplet that is dead, and stays so, gives way to a new one without anybody being asked. "
+        "Never where data would be lost with it.",
+    )
+    proof_seconds: int = Field(
+        default=60,
+        title="Proof of a new droplet (s)",
+        description="How long everything on a droplet that replaces a dead one must have been well before visitors "
+        "come to it.",
+        ge=0,
+        le=600,
+    )
+
     lease_seconds: int = Field(
         default=60,
         title="Lease (s)",

@@ -84,6 +84,12 @@ class Service(Block):
         description="Data that outlives every release; a service that has any stays on one droplet.",
         max_length=20,
     )
+    volumes_may_go: bool = Field(
+        default=False,
+        title="Volumes may be lost",
+        description="On: its volumes hold nothing that is missed, such as a cache, and do not keep a dead droplet from "
+        "being replaced.",
+    )
     command: Command = Field(
         default_factory=list,
         title="Command",

@@ -10,14 +10,15 @@ import secrets
 from pathlib import Path
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from deployments.files import write_private
+from tasks.healing.settings import HealingSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-class Settings(BaseSettings):
+class Settings(HealingSettings):
     """Settings of one controller; every field is read from `.env` or from `DEPLOYER_{FIELD}`."""
 
     model_config = SettingsConfigDict(env_prefix="DEPLOYER_", env_file=".env", extra="ignore")
@@ -26,8 +27,6 @@ class Settings(BaseSettings):
     """`name:password` of the admin, for the UI, the API and the worker."""
     ui_port: int = Field(4200, ge=1, le=65535)
     """Loopback port of the Prefect server."""
-    state: Path = Path(".state")
-    """Folder of the database, logs and process files."""
     runs: int = Field(8, ge=1, le=100)
     """How many flow runs the worker carries out at once."""
     retention_days: int = Field(30, ge=1, le=3650)
@@ -52,11 +51,6 @@ class Settings(BaseSettings):
     def home(self) -> Path:
         """The absolute state folder of the Prefect server and worker."""
         return (ROOT / self.state / "prefect").resolve()
-
-    @property
-    def healing(self) -> Path:
-        """The absolute folder of what remediation remembers: pauses, budgets, and the records of its decisions."""
-        return (ROOT / self.state / "healing").resolve()
 
     @property
     def ui_url(self) -> str:

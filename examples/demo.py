@@ -77,6 +77,7 @@ def write_settings() -> None:
             "DEPLOYER_CA_FILE": str(SANDBOX / "ca.pem"),
             "DEPLOYER_SERVICE_URL": f"http://{{domain}}.localhost:{EDGE_PORT}",
             "DEPLOYER_CONTROLLER_ADDRESSES": '["127.0.0.1/32"]',
+            "DEPLOYER_PUBLIC_ADDRESSES": "[]",
         },
     )
 

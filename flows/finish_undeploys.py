@@ -6,6 +6,7 @@ from prefect.runtime import flow_run
 
 from blocks.environment import Environment
 from tasks import health, leftovers, peers, proofs, removal, tombstones
+from tasks.healing import retiring
 from tasks.runbooks import runbook
 
 
@@ -19,14 +20,18 @@ def run_name() -> str:
 def finish_undeploys(environment: Environment | None = None) -> None:
     """Finishes what undeploys left pending on droplets that did not answer; those that still do not stay pending.
 
+    Droplets that were dead, and whose place another one has taken, are destroyed a day later.
+
     Args:
         environment: the only one to look at; empty: all that there are.
     """
     if health.another_round_runs():
         return
     with tombstones.each_by_itself() as attempt:
-        for one in [environment] if environment else health.list_environments():
+        environments = [environment] if environment else health.list_environments()
+        for one in environments:
             attempt(finish, one)
+        retiring.clear(environments)
 
 
 def finish(environment: Environment) -> None:

@@ -6,6 +6,7 @@ from prefect.runtime import flow_run
 
 from blocks.environment import Environment
 from tasks import health, kept, rounds
+from tasks.healing import considering
 from tasks.runbooks import runbook
 
 
@@ -17,14 +18,14 @@ def run_name() -> str:
 
 @runbook("health-check", run_name)
 def health_check(environment: Environment | None = None) -> None:
-    """Asks every droplet and every public name how it is; changes nothing there.
+    """Asks every droplet and every public name how it is, and starts what is to be healed; changes nothing itself.
 
     It shows what it found as a table (`fleet-health`) and the last hours as a timeline (`fleet-timeline`), and emits an
     event (`deployer.verdict.*`) for each verdict that has changed since the round before. The `Release` blocks, which a
     rollback's form offers, are made those that the droplets have kept.
 
     Args:
-        environment: the only one to look at; empty: all that there are.
+        environment: the only one to look at, and then nothing is healed; empty: all that there are.
     """
     if health.another_round_runs():
         return
@@ -32,4 +33,6 @@ def health_check(environment: Environment | None = None) -> None:
     findings = health.sweep_all(environments)
     kept.refresh_all(findings)
     health.report(findings)
+    if environment is None:
+        considering.consider(findings, environments)
     rounds.finish(environments)

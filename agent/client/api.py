@@ -119,6 +119,10 @@ class AgentClient(ImageCalls):
         """Restart the current container; returns once it is healthy."""
         return self._change("POST", f"/containers/{name}/restart")
 
+    def recreate(self, name: str, spec: wire.ContainerSpec) -> wire.Changed:
+        """Make the current container anew, of the same release; returns once the new one serves."""
+        return self._change("POST", f"/containers/{name}/recreate", spec)
+
     def remove(self, name: str) -> wire.Changed:
         """Take the service off the droplet."""
         return self._change("DELETE", f"/containers/{name}")
@@ -170,6 +174,14 @@ class AgentClient(ImageCalls):
     def seal(self) -> wire.Ping:
         """Have the droplet forget all that a snapshot must not carry; its agent ends."""
         return self._call(wire.Ping, "POST", "/seal")
+
+    def restart_agent(self) -> wire.Ping:
+        """Have the agent end; systemd starts it anew within seconds, and containers do not notice."""
+        return self._call(wire.Ping, "POST", "/restart")
+
+    def write_pauses(self, controller: str, body: wire.Pauses) -> wire.PauseBook:
+        """Hand over all pauses of one controller; gives what all of them have handed over."""
+        return self._call(wire.PauseBook, "PUT", f"/pauses/{controller}", body)
 
     def examine(self, body: wire.Examine) -> wire.Examination:
         """Have the droplet look at itself: what a snapshot's first droplet is asked."""

@@ -15,6 +15,7 @@ from agent.server.health import Cursors
 from agent.server.images import Images
 from agent.server.leases import Leases
 from agent.server.limits import AccessLog, Gate
+from agent.server.pauses import Pauses
 from agent.server.peers import Peers, peers_of
 from agent.server.ports import Engine, Router
 from agent.server.routes import (
@@ -25,6 +26,7 @@ from agent.server.routes import (
     inventory,
     leases,
     node,
+    pauses,
     peers,
     routing,
     upgrades,
@@ -80,6 +82,7 @@ def create_context(
         upgrades=other_version,
         watchdog=Watchdog(settings.state / "watchdog.json", engine, leases, work.busy),
         vigil=Vigil(settings.droplet, settings.state, settings.secret),
+        pauses=Pauses(settings.state / "pauses.json"),
         stop=stop,
     )
 
@@ -87,8 +90,21 @@ def create_context(
 def create_api(context: Context) -> FastAPI:
     """The routes, with nothing around them that would keep anybody out."""
     app = FastAPI(title="Deployer node agent", version=agent.__version__, docs_url=None, redoc_url=None)
-    enrolled = (node, containers, leases, images, routing, peers, inventory, upgrades, uploads, examination, vigil)
-    for part in enrolled if context.settings.enrolled else (enrol,):
+    parts = (
+        node,
+        containers,
+        leases,
+        images,
+        routing,
+        peers,
+        pauses,
+        inventory,
+        upgrades,
+        uploads,
+        examination,
+        vigil,
+    )
+    for part in parts if context.settings.enrolled else (enrol,):
         app.include_router(part.routes(context))
     errors.install(app)
     app.add_api_route("/ping", context.ping, summary="Alive, and which version; needs no key")

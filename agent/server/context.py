@@ -11,6 +11,7 @@ from agent.server import containers
 from agent.server.health import Cursors
 from agent.server.images import Images
 from agent.server.leases import Leases
+from agent.server.pauses import Pauses
 from agent.server.peers import Peers
 from agent.server.ports import Engine, Router
 from agent.server.settings import Settings
@@ -38,6 +39,7 @@ class Context:
     upgrades: Upgrades
     watchdog: Watchdog
     vigil: Vigil
+    pauses: Pauses
     stop: Callable[[], None]
     """Ends the process once the present answer is out; systemd starts it again."""
 

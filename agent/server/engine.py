@@ -101,7 +101,7 @@ class DockerEngine(EngineImages):
         target = full_name(instance.name, role, instance.release)
         self._api.json("POST", f"/containers/{instance.id}/rename", name=target)
 
-    def remove(self, full_name: str) -> None:
+    def remove(self, full_name: str, keep_secrets: bool = False) -> None:
         """Remove it with its anonymous volumes and its secrets; absent is fine. Named volumes stay."""
         found = self._inspect(full_name)
         if found is None:
@@ -111,7 +111,8 @@ class DockerEngine(EngineImages):
         except EngineError as error:
             if not isinstance(error, EngineAbsent) and "already in progress" not in str(error):
                 raise
-        self._secrets.remove(found.name, found.release)
+        if not keep_secrets:
+            self._secrets.remove(found.name, found.release)
 
     def remove_runs(self, name: str) -> int:
         """Those that `deployer-cron` made; they carry a label of their own."""

@@ -170,8 +170,11 @@ class Engine(Protocol):
     def rename(self, instance: Instance, role: wire.Role) -> None:
         """Give a container another role. Raises EngineError with status 409 when the role is taken."""
 
-    def remove(self, full_name: str) -> None:
-        """Remove a container, running or not; an absent one is no error. Its named volumes stay."""
+    def remove(self, full_name: str, keep_secrets: bool = False) -> None:
+        """Remove a container, running or not; an absent one is no error. Its named volumes stay.
+
+        So do its secrets where they are to be kept, for another container of the same release.
+        """
 
     def remove_runs(self, name: str) -> int:
         """Remove the extra containers in which runs of a scheduled service overlap; how many there were."""

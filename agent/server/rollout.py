@@ -28,7 +28,7 @@ def prepare(service: Service, spec: wire.ContainerSpec) -> bool:
     """
     slots = service.settle()
     if slots.current and slots.current.release == spec.release:
-        _same(slots.current, spec)
+        check_same(slots.current, spec)
         return _give_way(service, slots.candidate)
     if any(one.release == spec.release for one in slots.older):
         message = f"{spec.release} is an older release of {service.name}, which is kept here."
@@ -179,7 +179,12 @@ def _check_cron(cron: wire.Cron) -> None:
         raise Failure(422, "invalid", f"{cron.expression!r} cannot be kept: {error}.", hint) from error
 
 
-def _same(instance: Instance, spec: wire.ContainerSpec) -> None:
+def check_same(instance: Instance, spec: wire.ContainerSpec) -> None:
+    """Whether a release has the specification that it had when it was made.
+
+    Raises:
+        Failure: 409, it has another one.
+    """
     if instance.pinned != instances.pinned(spec):
         message = f"{instance.full_name} is release {spec.release} already, with another specification."
         raise Failure(409, "conflict", message, "A release never changes: deploy a new one.")
@@ -189,7 +194,7 @@ def _waits(candidate: Instance, current: Instance | None, spec: wire.ContainerSp
     """Whether the candidate is this release, and is as it should be until it is promoted."""
     if candidate.release != spec.release:
         return False
-    _same(candidate, spec)
+    check_same(candidate, spec)
     return candidate.status == "created" if turns.in_turn(current, candidate) else candidate.running
 
 

@@ -88,7 +88,7 @@ class Watchdog:
         self._lock = threading.Lock()
         self._sights: dict[str, _Sight] = {}
         self._records = self._read()
-        self._sign = clock().elapsed
+        self._sign = self._began = clock().elapsed
         self._ended = threading.Event()
 
     def run(self, seconds: float = SECONDS) -> None:
@@ -107,6 +107,10 @@ class Watchdog:
     def alive(self) -> bool:
         """Whether it has looked, or tried to, in the last three minutes."""
         return self._clock().elapsed - self._sign < STALE
+
+    def age(self) -> float:
+        """Seconds since it was made, and the agent with it."""
+        return self._clock().elapsed - self._began
 
     def round(self) -> None:
         """Look at every container once, and restart what has to be.

@@ -60,6 +60,7 @@ from agent.wire.notices import (
     VigilState,
     WebhookChannel,
 )
+from agent.wire.pauses import Controller, HeldPauses, Pause, PauseBook, Pauses
 from agent.wire.peers import PEER_PORT, Peer, PeerList, Peers, PeerTable
 from agent.wire.routes import Maintenance, Route, Routes
 from agent.wire.upgrades import Confirm, Installed, Upgrade, UpgradeOrder, UpgradePhase
@@ -87,6 +88,7 @@ __all__ = [
     "Container",
     "ContainerSpec",
     "Containers",
+    "Controller",
     "Cron",
     "Digest",
     "Disk",
@@ -95,6 +97,7 @@ __all__ = [
     "Examine",
     "Found",
     "Health",
+    "HeldPauses",
     "Host",
     "Image",
     "ImageMissing",
@@ -117,6 +120,9 @@ __all__ = [
     "Name",
     "Neighbour",
     "Node",
+    "Pause",
+    "PauseBook",
+    "Pauses",
     "Peer",
     "PeerList",
     "PeerTable",

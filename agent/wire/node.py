@@ -9,6 +9,8 @@ from pydantic import Field
 
 from agent.wire.base import Reply, Request
 from agent.wire.containers import Container, Verdict
+from agent.wire.leases import Lease
+from agent.wire.pauses import HeldPauses
 
 
 class Ping(Reply):
@@ -47,6 +49,14 @@ class Node(Reply):
     load: tuple[float, float, float]
     agent_rss: int
     containers: tuple[Container, ...]
+    agent_seconds: float | None = None
+    """How long the agent has run since its start."""
+    leases: tuple[Lease, ...] = ()
+    """The locks that are held here."""
+    pauses: tuple[HeldPauses, ...] | None = None
+    """What controllers have handed over; None: the agent is too old to hold any."""
+    keeps: tuple[str, ...] | None = None
+    """What would be lost with the droplet: named volumes, and containers of others; None: nobody could say."""
 
 
 class LogLine(Reply):

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+import secrets
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from fleet.errors import PermanentError
-from fleet.remediation import documents
+from fleet.remediation import documents, limits
+from fleet.remediation.observations import Calls
 from fleet.remediation.records import Records
 from fleet.remediation.rounds import Memory
 from fleet.remediation.state import Pause
@@ -30,6 +32,12 @@ class _KeptMemory:
 @dataclass(frozen=True, slots=True)
 class _KeptPauses:
     pauses: tuple[Pause, ...] = ()
+    format: Literal[1] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _KeptCalls:
+    failed: tuple[bool, ...] = ()
     format: Literal[1] = 1
 
 
@@ -67,6 +75,20 @@ class Folder:
         """Remembers; on the disk when this returns."""
         self._replace("memory.json", documents.dump(_KeptMemory(memory)))
 
+    def note_calls(self, failed: Iterable[bool]) -> Calls:
+        """Adds how the latest calls to the provider went, and gives the last `limits.INCIDENT[1]` of all rounds.
+
+        A file that cannot be read begins anew: it only says whether the provider has an incident.
+        """
+        path = self.path / "calls.json"
+        try:
+            known = documents.load(_KeptCalls, path.read_bytes()).failed if path.exists() else ()
+        except ValueError:
+            known = ()
+        kept = (*known, *failed)[-limits.INCIDENT[1] :]
+        self._replace("calls.json", documents.dump(_KeptCalls(kept)))
+        return Calls(sum(kept), len(kept))
+
     def read_pauses(self) -> tuple[Pause, ...]:
         """What is paused. When that cannot be read, everything is."""
         path = self.path / "pauses.json"
@@ -74,6 +96,26 @@ class Folder:
             return documents.load(_KeptPauses, path.read_bytes()).pauses if path.exists() else ()
         except ValueError:
             return (Pause("everything", by="deployer", why=f"{path} cannot be read; pause or resume writes it anew"),)
+
+    def read_foreign(self) -> tuple[Pause, ...]:
+        """The pauses of other controllers, as the last round heard of them; none where they cannot be read."""
+        path = self.path / "foreign.json"
+        try:
+            return documents.load(_KeptPauses, path.read_bytes()).pauses if path.exists() else ()
+        except ValueError:
+            return ()
+
+    def write_foreign(self, pauses: tuple[Pause, ...]) -> None:
+        """Remembers what other controllers have paused; unchanged, nothing is written."""
+        if pauses != self.read_foreign():
+            self._replace("foreign.json", documents.dump(_KeptPauses(pauses)))
+
+    def identity(self) -> str:
+        """Twelve digits that stand for this controller, made at the first call; the folder is locked by the caller."""
+        path = self.path / "controller"
+        if not path.exists():
+            self._replace("controller", secrets.token_hex(6))
+        return path.read_text().strip()
 
     def write_pauses(self, pauses: tuple[Pause, ...]) -> None:
         """Pauses these, and nothing else."""

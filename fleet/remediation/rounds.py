@@ -121,6 +121,11 @@ def let_go(memory: Memory, name: str) -> Memory:
     return replace(memory, cases={**memory.cases, **freed})
 
 
+def bury(memory: Memory, droplet: int) -> Memory:
+    """The memory without a droplet whose place another one has taken; budgets stay spent."""
+    return replace(memory, cases={key: case for key, case in memory.cases.items() if case.target.droplet != droplet})
+
+
 def _is_meant(target: Target, name: str) -> bool:
     return bool(name) and (name == target.name or is_called(target.container, name))
 

@@ -89,6 +89,7 @@ class Lab:
             "DEPLOYER_CA_FILE": str(self.sandbox / "ca.pem"),
             "DEPLOYER_SERVICE_URL": f"http://{{domain}}.localhost:{EDGE_PORT}",
             "DEPLOYER_CONTROLLER_ADDRESSES": '["127.0.0.1/32"]',
+            "DEPLOYER_PUBLIC_ADDRESSES": "[]",
             "DEPLOYER_PROJECT": "lab",
         }
 

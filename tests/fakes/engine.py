@@ -276,13 +276,14 @@ class FakeEngine:
             self._free_name(full_name(instance.name, role, instance.release))
             self._found[instance.id] = replace(self._found[instance.id], role=role)
 
-    def remove(self, full_name: str) -> None:
+    def remove(self, full_name: str, keep_secrets: bool = False) -> None:
         """Remove it; absent is fine."""
         with self._call("remove"):
             for one in [one for one in self._found.values() if one.full_name == full_name]:
                 self._end(one.id, 137)
                 del self._found[one.id], self._logs[one.id]
-                self.secrets.pop((one.name, one.release), None)
+                if not keep_secrets:
+                    self.secrets.pop((one.name, one.release), None)
 
     def remove_runs(self, name: str) -> int:
         """Those that `runs` names."""

@@ -218,7 +218,7 @@ def test_what_is_not_gone_fails_the_run_and_is_named(fleet: Fleet) -> None:
     deploy(fleet.service(replicas=1))
     machine = fleet.machines[0]
     name = machine.engine.instances()[0].name
-    machine.engine.remove = lambda full_name: None  # type: ignore[method-assign]  # Docker says yes and does nothing
+    machine.engine.remove = lambda full_name, keep_secrets=False: None  # type: ignore[method-assign]  # it says yes
     with pytest.raises(PermanentError, match=f"something is left behind:\n  container {name} from {machine.name}"):
         undeploy(fleet.service())
     assert "❌ something is left behind" in latest(REPORT)

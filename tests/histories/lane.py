@@ -29,6 +29,12 @@ LOGGING = (
     "bases",
     "builds",
     "deploy_report",
+    "healing.considering",
+    "healing.handover",
+    "healing.orders",
+    "healing.outcomes",
+    "healing.replacing",
+    "healing.retiring",
     "heartbeats",
     "images",
     "kept",
@@ -53,6 +59,7 @@ TIMED = (
     "agent.server.slots",
     "tasks.deploy_report",
     "tasks.dns",
+    "tasks.healing.replacing",
     "tasks.leftovers",
     "tasks.locks",
     "tasks.policy",
@@ -60,8 +67,12 @@ TIMED = (
     "tasks.rollouts",
     "tasks.waits",
 )
-DATED = ("tasks.peers", "tasks.plans", "tasks.removal", "tasks.soaks", "tasks.vigils")
+DATED = ("tasks.healing.retiring", "tasks.peers", "tasks.plans", "tasks.removal", "tasks.soaks", "tasks.vigils")
 POOLED = (
+    "tasks.healing.handover",
+    "tasks.healing.lastlines",
+    "tasks.healing.selftest",
+    "tasks.healing.worlds",
     "tasks.kept",
     "tasks.leftovers",
     "tasks.locks",
@@ -150,7 +161,8 @@ def _without_prefect(patch: pytest.MonkeyPatch, runs: Runs) -> None:
     patch.setattr(Task, "__call__", lambda step, *args, **kwargs: runs.attempt(step, args, kwargs))
     patch.setattr(Task, "submit", lambda step, *args, **kwargs: runs.submit(step, args, kwargs))
     patch.setattr(Task, "map", lambda step, *args: runs.map(step, args))
-    patch.setattr("tasks.locks.flow_run", runs.now)
+    for name in ("healing.considering", "healing.outcomes", "locks"):
+        patch.setattr(f"tasks.{name}.flow_run", runs.now)
     patch.setattr("tasks.plans.secrets", SimpleNamespace(token_hex=runs.seed))
     patch.setattr("tasks.reports.create_markdown_artifact", runs.publish)
     # Documents are Prefect's: tests that look at them run through it.
@@ -168,7 +180,8 @@ def _without_waiting(patch: pytest.MonkeyPatch, time: Time) -> None:
         patch.setattr(f"{name}.time", time)
     for name in DATED:
         patch.setattr(f"{name}.datetime", time)
-    patch.setattr("agent.server.leases.moment", time.moment)
+    for name in ("leases", "pauses"):
+        patch.setattr(f"agent.server.{name}.moment", time.moment)
     patch.setattr(logging.getLogger("agent"), "disabled", True)
     patch.setattr(os, "fsync", lambda _: None)  # nobody pulls the plug of this disk
 

@@ -11,6 +11,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from inspect import signature
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
@@ -52,7 +53,7 @@ class Runs:
         """
         asleep = (self.now.id, self.now.name, self._waiting, self.time.renewals)
         number = next(self._numbers)
-        self.now.id, self.now.name = f"run-{number}", f"{flow.name} {number}"
+        self.now.id, self.now.name = f"run-{number}", _named(flow, args, kwargs)
         self._waiting, self.time.renewals = [], []
         try:
             return flow.fn(*args, **kwargs)
@@ -136,11 +137,11 @@ class AtOnce:
         """The results in order."""
         return [call(item) for item in items]
 
-    def submit(self, call: Callable[[], Any]) -> Future[Any]:
+    def submit(self, call: Callable[..., Any], *args: Any) -> Future[Any]:
         """A future that has its outcome, also where that is the death of an agent."""
         made: Future[Any] = Future()
         try:
-            made.set_result(call())
+            made.set_result(call(*args))
         except BaseException as error:
             made.set_exception(error)
         return made
@@ -164,6 +165,13 @@ class Renewals:
     def join(self, _seconds: float) -> None:
         """No more."""
         self._renewals.remove(self._renew)
+
+
+def _named(flow: Flow[..., Any], args: Any, kwargs: Any) -> str:
+    """What Prefect calls a run of the flow."""
+    name = flow.flow_run_name
+    given = signature(flow.fn).bind(*args, **kwargs).arguments
+    return name.format(**given) if isinstance(name, str) else flow.name
 
 
 def _delay(delays: Any, number: int) -> float:

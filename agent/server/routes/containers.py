@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from agent import wire
 from agent.runs import KEPT, Runs
-from agent.server import containers, keeping, maintenance, rollout
+from agent.server import containers, keeping, maintenance, recreation, rollout
 from agent.server.context import Context
 from agent.server.errors import Failure
 from agent.server.ports import LogEntry, full_name
@@ -103,6 +103,10 @@ def _changing(router: APIRouter, context: Context) -> None:
     @router.post("/{name}/restart", summary="Restart the current container and wait until it is healthy")
     async def restart(name: Name, fencing: Fencing = None) -> wire.Changed:
         return await change(name, fencing, containers.restart)
+
+    @router.post("/{name}/recreate", summary="Make the current container anew, of the same release")
+    async def recreate(name: Name, body: wire.ContainerSpec, fencing: Fencing = None) -> wire.Changed:
+        return await change(name, fencing, partial(recreation.recreate, spec=body))
 
     @router.delete("/{name}", summary="Take the service off the droplet: routes, drain, containers, secrets")
     async def remove(name: Name, fencing: Fencing = None) -> wire.Changed:

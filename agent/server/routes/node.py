@@ -22,7 +22,7 @@ ContainerName = Annotated[str, Path(pattern=wire.NAME, max_length=128)]
 
 
 def routes(context: Context) -> APIRouter:
-    """`/node`, `/{container_name}/health` and `/seal`."""
+    """`/node`, `/{container_name}/health`, `/restart` and `/seal`."""
     router = APIRouter()
 
     @router.get("/node", summary="Docker, nginx, disk, memory, load, clock, and all containers with verdicts")
@@ -38,7 +38,8 @@ def routes(context: Context) -> APIRouter:
         described = await context.work.call(
             containers.describe, found, context.router, lambda one: verdicts[one.id], context.watchdog.told
         )
-        return _node(context, docker, nginx, described)
+        keeps = await context.work.call(_keeps, context)
+        return _node(context, docker, nginx, described, keeps)
 
     @router.get("/{container_name}/health", summary="The health rule, for one container")
     async def container_health(
@@ -53,6 +54,11 @@ def routes(context: Context) -> APIRouter:
             message = f"There is no {full_name(container_name, role)} on this droplet."
             raise Failure(404, "not_found", message, "GET /containers lists what is here.")
         return await context.work.call(_look, context, instance, observer)
+
+    @router.post("/restart", summary="The agent ends, and systemd starts it anew; containers do not notice")
+    async def restart_agent() -> wire.Ping:
+        context.stop()
+        return context.ping()
 
     @router.post("/seal", summary="Forget everything that a snapshot must not carry; the agent ends with it")
     async def seal_droplet() -> wire.Ping:
@@ -95,7 +101,21 @@ def _verdict(word: wire.VerdictWord, reason: str) -> wire.Verdict:
     return wire.Verdict(verdict=word, reason=reason, checked_at=datetime.now(UTC))
 
 
-def _node(context: Context, docker: wire.Verdict, nginx: wire.Verdict, found: tuple[wire.Container, ...]) -> wire.Node:
+def _keeps(context: Context) -> tuple[str, ...] | None:
+    """What would be lost with the droplet."""
+    try:
+        return (*context.engine.volume_names(), *context.engine.strangers())
+    except EngineError:
+        return None
+
+
+def _node(
+    context: Context,
+    docker: wire.Verdict,
+    nginx: wire.Verdict,
+    found: tuple[wire.Container, ...],
+    keeps: tuple[str, ...] | None,
+) -> wire.Node:
     return wire.Node(
         droplet=context.settings.droplet,
         version=agent.__version__,
@@ -109,4 +129,8 @@ def _node(context: Context, docker: wire.Verdict, nginx: wire.Verdict, found: tu
         load=facts.load(),
         agent_rss=facts.resident_bytes(),
         containers=found,
+        agent_seconds=context.watchdog.age(),
+        leases=context.leases.held().leases,
+        pauses=context.pauses.held(),
+        keeps=keeps,
     )

@@ -13,7 +13,8 @@ from typing import Any
 from fleet.cloud.budget import Budget, Window
 from fleet.cloud.clients import Account, Clients
 from fleet.cloud.digitalocean.translation import LOST, strange, translate
-from fleet.errors import PermanentError
+from fleet.cloud.tally import Tally
+from fleet.errors import PermanentError, RateLimited, TransientError
 
 TIMEOUT_SECONDS = 30
 """The bound of one call: for the connection, and for each wait on the reply."""
@@ -21,6 +22,8 @@ PER_PAGE = 200
 MOST_PAGES = 500
 BUDGET = Budget("DigitalOcean", Window(150, 60), Window(3000, 3600))
 """60 % of what DigitalOcean allows a token: 250 calls a minute, 5,000 an hour."""
+TALLY = Tally()
+"""How the latest calls of this process went."""
 
 
 def _connect(account: Account) -> Any:
@@ -80,9 +83,13 @@ class Api:
 
         self._budget.spend()
         try:
-            return method(*arguments, raw_response_hook=self._heed, **options)
+            answer = method(*arguments, raw_response_hook=self._heed, **options)
         except (AzureError, *LOST) as error:
-            raise translate(error, self._url) from error
+            ours = translate(error, self._url)
+            TALLY.note(isinstance(ours, TransientError) and not isinstance(ours, RateLimited))
+            raise ours from error
+        TALLY.note(False)
+        return answer
 
     def _heed(self, response: Any) -> None:
         self._budget.heed(response.http_response.headers)

@@ -155,6 +155,14 @@ def test_a_kept_container_starts_again_with_its_secrets_and_they_go_with_it(lab:
         assert not (lab.secrets / NAME).exists()
 
 
+def test_secrets_stay_for_another_container_of_the_release_where_they_are_to(lab: Lab) -> None:
+    made = lab.engine.create(NAME, spec(1, lab.image.id, secrets={"KEY": "s3cret"}))
+    lab.engine.remove(made.full_name, keep_secrets=True)
+    assert lab.engine.instances(NAME) == ()
+    if lab.secrets:
+        assert (lab.secrets / NAME / release(1) / "KEY").read_text() == "s3cret"
+
+
 def test_a_role_that_is_taken_is_not_given_twice(lab: Lab) -> None:
     first = lab.engine.create(NAME, spec(1, lab.image.id))
     lab.engine.rename(first, "current")
