@@ -241,12 +241,6 @@ def is_of_environment(comment: str, spec: EnvironmentSpec) -> bool:
     return len(words) == 4 and words[0] == TAG and words[2].startswith(environment_part(spec))
 
 
-def is_of_service(container: str, spec: EnvironmentSpec, service: str) -> bool:
-    """Whether a container of this name is one of a service of this environment, whoever its owner is."""
-    match = CONTAINER.fullmatch(container)
-    return match is not None and match.groups()[1:] == (spec.project, spec.name, service)
-
-
 def service_of_comment(comment: str, owner: str, spec: EnvironmentSpec) -> str | None:
     """The service that a record with this comment stands for; None when it is not one of this environment's."""
     mark = environment_mark(owner, spec)

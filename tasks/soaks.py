@@ -46,8 +46,8 @@ def watch(environments: Iterable[Environment], findings: Sequence[Finding]) -> N
 
 def containers(droplet: Finding, service: Service) -> list[wire.Container]:
     """The containers of a service on a droplet; none where its agent did not answer."""
-    node, wanted = droplet.agent.node if droplet.agent else None, service.environment.spec()
-    return [seen for seen in (node.containers if node else ()) if naming.is_of_service(seen.name, wanted, service.name)]
+    node = droplet.agent.node if droplet.agent else None
+    return [seen for seen in (node.containers if node else ()) if _is_of(service, seen.name)]
 
 
 def sight(found: Sequence[wire.Container], silent: int) -> Sight:
@@ -87,6 +87,12 @@ def _act(case: soak_rollbacks.Case, step: Step, before: Soak | None) -> None:
         soak_rollbacks.tell(case)
     if step.roll_back:
         soak_rollbacks.begin(case)
+
+
+def _is_of(service: Service, container: str) -> bool:
+    told = naming.read_container(container)
+    wanted = (service.environment.project, service.environment.name, service.name)
+    return (told.project, told.environment, told.service) == wanted
 
 
 def _remember(container: str, changed: Soak) -> None:
