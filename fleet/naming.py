@@ -230,17 +230,6 @@ def environment_mark(owner: str, spec: EnvironmentSpec) -> str:
     return f"{TAG} {owner} {spec.project}/{spec.name}/"
 
 
-def environment_part(spec: EnvironmentSpec) -> str:
-    """What the comments of all records of an environment contain, whoever its owner is."""
-    return f"{spec.project}/{spec.name}/"
-
-
-def is_of_environment(comment: str, spec: EnvironmentSpec) -> bool:
-    """Whether a record with this comment is ours and of this environment, whoever its owner is."""
-    words = comment.split(" ")
-    return len(words) == 4 and words[0] == TAG and words[2].startswith(environment_part(spec))
-
-
 def service_of_comment(comment: str, owner: str, spec: EnvironmentSpec) -> str | None:
     """The service that a record with this comment stands for; None when it is not one of this environment's."""
     mark = environment_mark(owner, spec)

@@ -9,7 +9,7 @@ from typing import Final
 
 import agent
 from agent import wire
-from agent.client import AgentError, AgentProblem, AgentRefused, AsyncAgentClient, apart, mend
+from agent.client import AgentProblem, AgentRefused, AsyncAgentClient, apart, mend
 from blocks.environment import Environment
 from fleet.remediation.moments import Moment
 from fleet.state import Droplet, VerdictWord
@@ -42,9 +42,11 @@ async def _ask(token: str, droplet: Droplet) -> AgentAnswer:
     try:
         async with AsyncAgentClient(token, droplet.name, droplet.public_address) as client:
             node = await asyncio.wait_for(client.node(observer=OBSERVER), DROPLET_SECONDS)
-    except (AgentError, TimeoutError) as error:
+    except TimeoutError:
+        return AgentAnswer(None, "too slow", time.monotonic() - began)
+    except Exception as error:  # whatever it is, one droplet hides no other
         refused = isinstance(error, AgentProblem | AgentRefused)
-        return AgentAnswer(None, str(error) or "too slow", time.monotonic() - began, refused)
+        return AgentAnswer(None, str(error) or type(error).__name__, time.monotonic() - began, refused)
     return AgentAnswer(node, "", time.monotonic() - began)
 
 

@@ -16,6 +16,7 @@ from blocks.environment import Environment
 from fleet import naming
 from fleet.errors import DeployerError
 from fleet.remediation.observations import Said
+from fleet.spec import EnvironmentSpec
 from fleet.state import Droplet
 from tasks.health.findings import EdgeAnswer
 
@@ -57,10 +58,16 @@ def read_names(environment: Environment, droplets: Sequence[Droplet]) -> dict[st
     """
     spec, at = environment.spec(), {one.public_address: one.name for one in droplets if one.public_address}
     found: dict[str, set[str]] = {}
-    for record in environment.cloudflare.client().read_records(comment=naming.environment_part(spec)):
-        if record.type == "A" and naming.is_of_environment(record.comment, spec):
+    for record in environment.cloudflare.client().read_records(comment=f"{spec.project}/{spec.name}/"):
+        if record.type == "A" and _is_ours(record.comment, spec):
             found.setdefault(record.name, set()).update({at[record.content]} if record.content in at else ())
     return {name: tuple(sorted(leads)) for name, leads in sorted(found.items())}
+
+
+def _is_ours(comment: str, spec: EnvironmentSpec) -> bool:
+    """Whether a record with this comment is of this environment, whoever its owner is."""
+    words = comment.split(" ")
+    return len(words) > 1 and naming.service_of_comment(comment, words[1], spec) is not None
 
 
 async def ask_all(environment: Environment, names: Iterable[str]) -> dict[str, Reply]:

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Final
 
 from agent import wire
-from fleet.remediation.moments import Moment, read_moment
+from fleet.remediation import moments
+from fleet.remediation.moments import Moment
 from fleet.remediation.observations import Said
 from fleet.state import Container, Droplet, Role, VerdictWord
 
@@ -26,6 +27,8 @@ class AgentAnswer:
     """Until the answer, or until nobody waited any longer."""
     refused: bool = False
     """Somebody answered, but not as this droplet's agent does: nothing is known of the droplet."""
+    at: Moment = field(default_factory=lambda: moments.read_moment(), compare=False)
+    """When it answered, or when nobody waited any longer; ages that the agent tells count from here."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Finding:
     reason: str
     there: tuple[Container, ...] | None = None
     """Of a droplet: all containers on it; None: nobody could say."""
-    at: Moment = field(default_factory=read_moment)
+    at: Moment = field(default_factory=lambda: moments.read_moment())
     """When the sweep began to look."""
     provider: Droplet | None = None
     """Of a droplet: how the provider shows it."""

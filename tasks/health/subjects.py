@@ -67,14 +67,18 @@ class Subject:
 
 
 def subjects(findings: Iterable[Finding]) -> list[Subject]:
-    """All that has a verdict, the worst first, then in the order of the alphabet."""
+    """All that has a verdict, the worst first; then each droplet with what is on it, and the names after them."""
     found: dict[str, Subject] = {}
     for finding in findings:
         for one in (_of(finding), *(_named(finding.environment, answer) for answer in finding.edge)):
             known = found.get(one.key)
             if known is None or SEVERITY[known.verdict] < SEVERITY[one.verdict]:
                 found[one.key] = one
-    return sorted(found.values(), key=lambda one: (-SEVERITY[one.verdict], one.environment, one.droplet, one.name))
+    return sorted(found.values(), key=_rank)
+
+
+def _rank(one: Subject) -> tuple[int, str, bool, str, str]:
+    return -SEVERITY[one.verdict], one.environment, one.kind == "name", one.droplet, one.name
 
 
 def _of(finding: Finding) -> Subject:

@@ -29,9 +29,9 @@ def test_a_health_sweep_reports_unknown_for_a_silent_droplet_and_changes_nothing
     rows = json.loads(latest("fleet-health"))
     assert [(row["verdict"].split()[-1], row["droplet"], row["container"]) for row in rows] == [
         ("unknown", silent.name, "(the droplet)"),
-        ("healthy", "(through the edge)", DOMAIN),
         ("healthy", well.name, "(the droplet)"),
         ("healthy", well.name, next(iter(well.engine.instances())).name),
+        ("healthy", "(through the edge)", DOMAIN),
     ]
     assert "did not answer" in rows[0]["reason"]
     assert fleet.changes == before
@@ -95,8 +95,8 @@ def test_an_environment_whose_droplets_nobody_can_list_is_told_and_hides_no_othe
     rows = json.loads(latest("fleet-health"))
     assert [(row["environment"], row["droplet"], row["verdict"].split()[-1]) for row in rows] == [
         ("demo-staging", "(all)", "unknown"),
-        ("demo-prod", "(through the edge)", "healthy"),
         *[("demo-prod", fleet.machines[0].name, "healthy")] * 2,
+        ("demo-prod", "(through the edge)", "healthy"),
     ]
     assert "DigitalOcean at https://127.0.0.1:1 did not answer" in rows[0]["reason"]
 

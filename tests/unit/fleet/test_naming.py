@@ -135,9 +135,6 @@ def test_a_comment_says_for_whom_it_stands_and_where_it_points_in_a_hundred_char
     assert len(comment) <= naming.COMMENT_LIMIT
     assert naming.droplet_of(comment) == droplet
     assert naming.is_ours(comment, OWNER, spec, service)
-    assert naming.environment_part(spec) in comment
-    assert naming.is_of_environment(comment, spec)
-    assert not naming.is_of_environment(f"see {comment}", spec)
     assert naming.is_ours(comment, OWNER, spec, other) is (service == other)
     assert not naming.is_ours(comment, "000000", spec, service)
     naming.check_ours(comment, "The record")

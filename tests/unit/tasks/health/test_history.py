@@ -17,7 +17,7 @@ WORDS: tuple[VerdictWord, ...] = ("healthy", "degraded", "unhealthy", "unknown")
 
 def lived(*words: VerdictWord, step: timedelta = MINUTE, known: History | None = None) -> tuple[History, list[Change]]:
     """A history of one container with a round each minute, and all changes on the way."""
-    seen, news = known or History(), []
+    seen, news = known or History(), list[Change]()
     for number, word in enumerate(words):
         seen, changes = seen.follow([subject(word)], NOW + step * number)
         news += changes

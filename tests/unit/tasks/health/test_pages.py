@@ -34,7 +34,7 @@ def test_a_row_says_verdict_reason_since_restarts_release_age_version_and_latenc
     )
     seen = subjects([finding(since=NOW - timedelta(days=3)), service])
     history, _ = History().follow(seen, NOW - timedelta(minutes=12))
-    name, droplet, container = table.rows(seen, history, NOW)
+    droplet, container, name = table.rows(seen, history, NOW)
     assert container == {
         "verdict": "🟢 healthy",
         "droplet": DROPLET,

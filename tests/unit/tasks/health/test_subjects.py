@@ -10,11 +10,11 @@ def test_droplets_containers_and_names_are_subjects_with_keys_that_stay() -> Non
     service = finding(container=NAME, release=RELEASE, agent=None, edge=(edge(),), restarts=2)
     found = subjects([finding(edge=(edge(),)), service])
     assert [(one.key, one.title) for one in found] == [
-        (f"deployer.name.{WHERE}.{HOST}", HOST),
         (f"deployer.droplet.{WHERE}.{DROPLET}", DROPLET),
         (f"deployer.container.{WHERE}.{DROPLET}.{NAME}", f"{NAME} on {DROPLET}"),
+        (f"deployer.name.{WHERE}.{HOST}", HOST),
     ]
-    assert [(one.restarts, one.seconds) for one in found] == [(None, 0.034), (None, 0.012), (2, None)]
+    assert [(one.restarts, one.seconds) for one in found] == [(None, 0.012), (2, None), (None, 0.034)]
 
 
 def test_the_worst_comes_first() -> None:
