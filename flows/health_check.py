@@ -32,7 +32,7 @@ def health_check(environment: Environment | None = None) -> None:
     environments = [environment] if environment else health.list_environments()
     findings = health.sweep_all(environments)
     kept.refresh_all(findings)
-    health.report(findings)
+    changes = health.report(findings)
     if environment is None:
         considering.consider(findings, environments)
-    rounds.finish(environments)
+    rounds.finish(environments, findings, changes)

@@ -78,7 +78,6 @@ POOLED = (
     "tasks.locks",
     "tasks.plans",
     "tasks.room",
-    "tasks.soaks",
     "tasks.vigils",
     "agent.server.work",
 )
