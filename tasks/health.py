@@ -28,7 +28,7 @@ from agent.client import AgentError, AsyncAgentClient, apart, mend
 from blocks.environment import Environment
 from fleet import naming
 from fleet.state import Container, Droplet, VerdictWord
-from tasks import agents
+from tasks import agents, causes
 from tasks.policy import step
 
 OBSERVER = "health-check"
@@ -148,7 +148,8 @@ def _container(where: str, droplet: str, seen: wire.Container) -> Finding:
     reason = seen.verdict.reason if seen.verdict else "not judged yet"
     told = reason if seen.role == "current" else f"{seen.role}: {reason}"
     shown = "under maintenance; " if seen.maintenance else ""
-    return Finding(where, droplet, seen.name, seen.release, verdict, shown + told)
+    why = causes.told(seen.verdict)
+    return Finding(where, droplet, seen.name, seen.release, verdict, shown + told + why)
 
 
 _SEVERITY: dict[VerdictWord, int] = {"healthy": 0, "degraded": 1, "unknown": 2, "unhealthy": 3}

@@ -58,9 +58,12 @@ class AgentClient(ImageCalls):
         """The droplet as a whole; log errors are those since this observer's last call."""
         return self._call(wire.Node, "GET", "/node", params={"observer": observer})
 
-    def health(self, name: str, observer: str = "controller", role: wire.Slot = "current") -> wire.Verdict:
-        """The health rule for one container."""
-        return self._call(wire.Verdict, "GET", f"/{name}/health", params={"observer": observer, "role": role})
+    def health(
+        self, name: str, observer: str = "controller", role: wire.Slot = "current", why: bool = False
+    ) -> wire.Verdict:
+        """The health rule for one container; with `why` all that may tell a cause, however healthy it is."""
+        params = {"observer": observer, "role": role, **({"why": "true"} if why else {})}
+        return self._call(wire.Verdict, "GET", f"/{name}/health", params=params)
 
     def containers(self) -> wire.Containers:
         """All managed containers."""

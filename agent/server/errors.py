@@ -33,10 +33,19 @@ _HINTS = {
 class Failure(Exception):
     """A call that the agent refuses, or could not carry out; `code` is the word that programs read."""
 
-    def __init__(self, status: int, code: str, message: str, hint: str, **details: str) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        hint: str,
+        *,
+        symptoms: wire.Symptoms | None = None,
+        **details: str,
+    ) -> None:
         super().__init__(message)
         self.status = status
-        self.problem = wire.Problem(code=code, message=message, hint=hint, details=details)
+        self.problem = wire.Problem(code=code, message=message, hint=hint, details=details, symptoms=symptoms)
 
 
 class TooLarge(HTTPException):

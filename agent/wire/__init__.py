@@ -19,7 +19,6 @@ from agent.wire.base import (
     Host,
     Kind,
     Name,
-    Problem,
     Release,
     Reply,
     Request,
@@ -51,7 +50,9 @@ from agent.wire.jobs import JobRun, JobRuns
 from agent.wire.leases import Lease, LeaseRequest, Leases
 from agent.wire.node import Disk, Enrol, LogLine, Logs, Node, Ping
 from agent.wire.peers import PEER_PORT, Peer, PeerList, Peers, PeerTable
+from agent.wire.problems import Problem
 from agent.wire.routes import Maintenance, Route, Routes
+from agent.wire.symptoms import Ask, Room, Socket, Symptoms
 from agent.wire.upgrades import Confirm, Installed, Upgrade, UpgradeOrder, UpgradePhase
 from agent.wire.uploads import DOCKERFILE, TAG, Build, Upload
 
@@ -68,6 +69,7 @@ __all__ = [
     "PORT",
     "RELEASE",
     "TAG",
+    "Ask",
     "Build",
     "BuildEvent",
     "Changed",
@@ -117,10 +119,13 @@ __all__ = [
     "Retire",
     "Role",
     "Rollback",
+    "Room",
     "Route",
     "Routes",
     "Slot",
+    "Socket",
     "Stop",
+    "Symptoms",
     "Upgrade",
     "UpgradeOrder",
     "UpgradePhase",

@@ -120,6 +120,11 @@ class FakeRouter:
         with self._call("totals"):
             return dict(self.counted)
 
+    def status(self, host: str, path: str) -> int:
+        """What `get` has."""
+        with self._call("status"):
+            return self.ask(host, path).status
+
     def check(self) -> tuple[bool, str]:
         """Good, unless `drift` says otherwise."""
         with self._call("check"):

@@ -43,6 +43,7 @@ MODULES = (
     "sealing",
     "snapshots",
     "tombstones",
+    "verifying",
 )
 
 
