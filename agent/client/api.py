@@ -8,6 +8,7 @@ from typing import Final
 import httpx
 
 from agent import keys, wire
+from agent.client.drills import DrillClient
 from agent.client.images import ImageCalls
 from agent.client.transport import (
     checked,
@@ -45,6 +46,10 @@ class AgentClient(ImageCalls):
     def upgrades(self) -> UpgradeClient:
         """The calls about the agent's own version."""
         return UpgradeClient(self._http)
+
+    def drills(self, name: str) -> DrillClient:
+        """The calls about drills, under the lease of this name and the client's number."""
+        return DrillClient(self._http, name, self._fence)
 
     def ping(self) -> wire.Ping:
         """Alive, and which version."""

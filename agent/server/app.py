@@ -11,6 +11,7 @@ import agent
 from agent.server import errors
 from agent.server.auth import Authentication
 from agent.server.context import Context
+from agent.server.drills import Drills
 from agent.server.health import Cursors
 from agent.server.images import Images
 from agent.server.leases import Leases
@@ -19,6 +20,7 @@ from agent.server.peers import Peers, peers_of
 from agent.server.ports import Engine, Router
 from agent.server.routes import (
     containers,
+    drills,
     enrol,
     examination,
     images,
@@ -75,6 +77,7 @@ def create_context(
         peers=table or peers_of(settings, engine),
         upgrades=other_version,
         watchdog=Watchdog(settings.state / "watchdog.json", engine, leases, work.busy),
+        drills=Drills(settings),
         stop=stop,
     )
 
@@ -82,7 +85,7 @@ def create_context(
 def create_api(context: Context) -> FastAPI:
     """The routes, with nothing around them that would keep anybody out."""
     app = FastAPI(title="Deployer node agent", version=agent.__version__, docs_url=None, redoc_url=None)
-    enrolled = (node, containers, leases, images, routing, peers, inventory, upgrades, uploads, examination)
+    enrolled = (node, containers, leases, images, routing, peers, inventory, upgrades, uploads, examination, drills)
     for part in enrolled if context.settings.enrolled else (enrol,):
         app.include_router(part.routes(context))
     errors.install(app)

@@ -43,6 +43,7 @@ from agent.wire.containers import (
     Volume,
     Watch,
 )
+from agent.wire.drills import Drill, DrillFault, DrillOrder, DrillPermission, DrillPhase
 from agent.wire.examination import Examination, Examine, Found, fingerprint
 from agent.wire.images import BuildEvent, Image, ImageMissing, ImagePull, ImageQuery, ImageSave, Pruned
 from agent.wire.inventory import Inventory
@@ -80,6 +81,11 @@ __all__ = [
     "Cron",
     "Digest",
     "Disk",
+    "Drill",
+    "DrillFault",
+    "DrillOrder",
+    "DrillPermission",
+    "DrillPhase",
     "Enrol",
     "Examination",
     "Examine",

@@ -149,6 +149,7 @@ class Machine(ABC):
             home=self._folder / "opt/deployer",
             upgrade_command=("true",),
             seal_command=("true",),
+            drill_command=("true",),
             examine_command=("cp", str(self.system), str(run / "examined.json")),
         )
 

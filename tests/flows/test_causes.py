@@ -101,7 +101,7 @@ def test_a_release_that_was_kept_and_does_not_serve_again_is_explained_too(
     fleet.write("two")
     deploy(fleet.service())
     monkeypatch.setattr(fleet, "visit", lambda *_: [(522, "")])
-    with pytest.raises(TransientError, match="Cause, as seen at .*: firewall: "):
+    with pytest.raises(TransientError, match=r"Cause, as seen at .*: firewall: "):
         rollback(fleet.service())
     assert rows(latest("rollback-demo-prod-hello"))[0][1] == "firewall"
 
@@ -122,5 +122,5 @@ def test_a_droplet_that_cannot_be_asked_for_the_cause_hides_nothing(
     fleet.write("two")
     monkeypatch.setattr(fleet, "visit", lambda *_: [(530, "")])
     monkeypatch.setattr("tasks.verifying._symptoms", lambda *_: None)
-    with pytest.raises(TransientError, match="Cause, as seen at .*: DNS: "):
+    with pytest.raises(TransientError, match=r"Cause, as seen at .*: DNS: "):
         deploy(fleet.service(replicas=1))

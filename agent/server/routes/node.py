@@ -53,7 +53,7 @@ def routes(context: Context) -> APIRouter:
         if instance is None:
             message = f"There is no {full_name(container_name, role)} on this droplet."
             raise Failure(404, "not_found", message, "GET /containers lists what is here.")
-        return await context.work.call(_look, context, instance, observer, why)
+        return await context.work.call(_told, context, instance, observer, why)
 
     @router.post("/seal", summary="Forget everything that a snapshot must not carry; the agent ends with it")
     async def seal_droplet() -> wire.Ping:
@@ -66,29 +66,29 @@ def routes(context: Context) -> APIRouter:
 
 async def _verdicts(context: Context, found: tuple[Instance, ...], observer: str) -> dict[str, wire.Verdict]:
     """All at once, so that a droplet full of dead containers takes no longer than its slowest probe."""
-    looks = [context.work.call(_look, context, one, observer) for one in found]
+    looks = [context.work.call(_told, context, one, observer) for one in found]
     return {one.id: verdict for one, verdict in zip(found, await asyncio.gather(*looks), strict=True)}
 
 
-def _look(context: Context, instance: Instance, observer: str, why: bool = False) -> wire.Verdict:
+def _told(context: Context, instance: Instance, observer: str, why: bool = False) -> wire.Verdict:
     """The verdict; with its symptoms where something is wrong that nobody meant, or where they are asked for."""
-    found = _judge(context, instance, observer)
-    if not why and (found.verdict != "unhealthy" or not _tells(context, instance)):
-        return found
-    return found.model_copy(update={"symptoms": symptoms.gather(context.engine, context.router, instance)})
+    verdict = _look(context, instance, observer)
+    if not why and (verdict.verdict != "unhealthy" or not _is_telling(context, instance)):
+        return verdict
+    return verdict.model_copy(update={"symptoms": symptoms.gather(context.engine, context.router, instance)})
 
 
-def _judge(context: Context, instance: Instance, observer: str) -> wire.Verdict:
-    if instance.kind == "scheduled" and instance.role == "current":
-        return jobs.look(context.engine, instance, Runs(context.settings.state))
-    return health.look(context.engine, instance, context.cursors, observer)
-
-
-def _tells(context: Context, instance: Instance) -> bool:
+def _is_telling(context: Context, instance: Instance) -> bool:
     """Whether how it is says anything of why: not of a run that did not begin, nor of what was stopped on purpose."""
     watch = context.watchdog.told(instance)
     ran_well = instance.kind == "scheduled" and not instance.exit_code
     return instance.role == "current" and not ran_well and not (watch and watch.resting)
+
+
+def _look(context: Context, instance: Instance, observer: str) -> wire.Verdict:
+    if instance.kind == "scheduled" and instance.role == "current":
+        return jobs.look(context.engine, instance, Runs(context.settings.state))
+    return health.look(context.engine, instance, context.cursors, observer)
 
 
 def _docker(context: Context) -> wire.Verdict:
