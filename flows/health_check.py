@@ -6,6 +6,7 @@ from prefect.runtime import flow_run
 
 from blocks.environment import Environment
 from tasks import health, kept
+from tasks.drills import injecting
 from tasks.runbooks import runbook
 
 
@@ -17,7 +18,7 @@ def run_name() -> str:
 
 @runbook("health-check", run_name)
 def health_check(environment: Environment | None = None) -> None:
-    """Asks every droplet how it is and shows what it found as a table; changes nothing there.
+    """Asks every droplet how it is and shows what it found as a table; changes nothing there, but what a drill left.
 
     The `Release` blocks, which a rollback's form offers, are made those that the droplets have kept.
 
@@ -27,6 +28,7 @@ def health_check(environment: Environment | None = None) -> None:
     if health.another_round_runs():
         return
     environments = [environment] if environment else health.list_environments()
+    injecting.end_overdue(environments)
     findings = [found for one in environments for found in health.sweep(one)]
     kept.refresh_all(findings)
     health.report(findings)

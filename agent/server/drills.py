@@ -33,9 +33,9 @@ log = logging.getLogger("agent")
 class Drills:
     """The drills of one droplet; a permission ends with its time, with a boot, or when it is taken back."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], Moment] = moment) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], Moment] | None = None) -> None:
         self._run, self._state, self._command = settings.run, settings.state, settings.drill_command
-        self._clock = clock
+        self._clock = clock or moment
         self._lock = threading.Lock()
 
     def read(self) -> wire.Drill:

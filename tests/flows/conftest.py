@@ -44,6 +44,9 @@ MODULES = (
     "snapshots",
     "tombstones",
     "verifying",
+    "drills.injecting",
+    "drills.orders",
+    "drills.watching",
 )
 
 

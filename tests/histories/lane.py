@@ -29,6 +29,7 @@ LOGGING = (
     "bases",
     "builds",
     "deploy_report",
+    "drills.injecting",
     "images",
     "kept",
     "locks",
@@ -48,6 +49,7 @@ TIMED = (
     "agent.server.slots",
     "tasks.deploy_report",
     "tasks.dns",
+    "tasks.drills.watching",
     "tasks.leftovers",
     "tasks.locks",
     "tasks.policy",
@@ -55,7 +57,14 @@ TIMED = (
     "tasks.rollouts",
     "tasks.waits",
 )
-DATED = ("tasks.peers", "tasks.plans", "tasks.removal")
+DATED = (
+    "agent.server.drills",
+    "tasks.drills.injecting",
+    "tasks.drills.report",
+    "tasks.peers",
+    "tasks.plans",
+    "tasks.removal",
+)
 POOLED = ("tasks.kept", "tasks.leftovers", "tasks.locks", "tasks.plans", "tasks.room", "agent.server.work")
 
 
@@ -155,6 +164,7 @@ def _without_waiting(patch: pytest.MonkeyPatch, time: Time) -> None:
     for name in DATED:
         patch.setattr(f"{name}.datetime", time)
     patch.setattr("agent.server.leases.moment", time.moment)
+    patch.setattr("agent.server.drills.moment", time.moment)
     patch.setattr(logging.getLogger("agent"), "disabled", True)
     patch.setattr(os, "fsync", lambda _: None)  # nobody pulls the plug of this disk
 
