@@ -19,6 +19,7 @@ from prefect.settings import get_current_settings
 from pydantic import TypeAdapter, ValidationError
 
 from fleet.drills import Fault, Record, kept
+from fleet.errors import PermanentError
 from fleet.state import Firewall
 
 MOST_RECORDS: Final = 500
@@ -108,8 +109,17 @@ class Notes:
         return self._shelf.load(self._adapter)
 
     def write(self, note: Note) -> None:
-        """One more, on the disk when this returns."""
+        """One more, on the disk when this returns.
+
+        Raises:
+            PermanentError: there is one of the environment already, and one drill at a time is enough.
+        """
         with self._shelf.locked():
+            if other := next((one for one in self.read() if one.environment == note.environment), None):
+                raise PermanentError(
+                    f"Another drill is under way in {note.environment}: {other.fault} of {other.droplet_name}.",
+                    hint="Wait for its end; `health-check` undoes one whose run was killed.",
+                )
             self._shelf.save(self._adapter, [*self.read(), note])
 
     def remove(self, note: Note) -> None:

@@ -7,31 +7,35 @@ disk first, so that a later run undoes it when this one was killed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from prefect import get_run_logger
 
 from agent import wire
+from agent.client import AgentProblem
+from blocks.digitalocean import DigitalOceanCredentials
 from blocks.environment import Environment
 from fleet import naming
 from fleet.drills import FAULTS
-from fleet.errors import DeployerError, NotFound, TransientError
+from fleet.errors import DeployerError, NotFound, PermanentError
 from fleet.firewalls import AGENT_PORT, WEB_PORTS
-from fleet.state import Firewall
+from fleet.state import Droplet, Firewall
 from tasks import droplets, firewalls
 from tasks.agents import reach
 from tasks.drills.files import Note, Notes
 from tasks.drills.orders import DrillOrder, Target
 from tasks.locks import holder
 from tasks.policy import step
-from tasks.waits import wait_for
+from tasks.waits import Overdue, wait_for
 
 LEASE_SLACK: Final = 60
 """Seconds that the lease, and the permission, outlast the drill."""
 END_DEADLINE: Final = timedelta(seconds=30)
 POLL: Final = timedelta(seconds=1)
+GOING_OFF: Final = timedelta(seconds=15)
+"""A run that is cancelled has half a minute."""
 UNDER_WAY: Final = ("ordered", "running")
 CLOSED: Final = {"network-controller": (AGENT_PORT,), "network-edge": WEB_PORTS}
 """The ports that a fault of the network shuts."""
@@ -74,8 +78,12 @@ def begin(order: DrillOrder, target: Target, who: str, environment: Environment)
     with reach(environment, target.droplet) as agent:
         number = agent.take_lease(name, wire.LeaseRequest(holder=who, seconds=min(seconds, 600))).fencing
     with reach(environment, target.droplet, fencing=number) as agent:
-        agent.drills(name).allow(seconds)
-        agent.drills(name).begin(_asked(order, target, who))
+        try:
+            agent.drills(name).allow(seconds)
+            agent.drills(name).begin(_asked(order, target, who))
+        except AgentProblem:
+            agent.free_lease(name)
+            raise
     return number
 
 
@@ -114,11 +122,13 @@ def _by_account(order: DrillOrder, target: Target, environment: Environment) -> 
     droplet, wall = target.droplet, _wall(order, environment)
     note = Note(environment.title(), order.fault, droplet.id, droplet.name, until, wall)
     Notes().write(note)
+    is_made = False
     try:
         make(note, environment)
+        is_made = True
         yield
     finally:
-        undo(note, environment)
+        undo(note, environment, is_made)
 
 
 @step("{note.droplet_name}: make the fault {note.fault}", timeout=timedelta(minutes=5))
@@ -134,14 +144,22 @@ def make(note: Note, environment: Environment) -> None:
 
 
 @step("{note.droplet_name}: undo the fault {note.fault}", timeout=timedelta(minutes=5))
-def undo(note: Note, environment: Environment) -> None:
-    """As it was before; once it is so, the note goes. One that is undone already is fine."""
+def undo(note: Note, environment: Environment, is_made: bool = True) -> None:
+    """As it was before; once it is so, the note goes. One that is undone already is fine.
+
+    Args:
+        note: what is undone.
+        environment: whose it is.
+        is_made: the fault was made to its end; otherwise a droplet may be about to go off, which is waited for.
+    """
     credentials = environment.digitalocean
     if note.wall is not None:
         firewalls.settled(note.wall.name, note.wall.inbound, note.wall.tags, credentials)
     else:
         seen = credentials.client().droplets.read(note.droplet_id)
-        if seen is not None and seen.status == "off":  # one that is gone was replaced meanwhile
+        if not is_made and seen is not None and seen.status == "active":
+            seen = _going_off(note, credentials)
+        if seen is not None and seen.status == "off" and _belongs(seen, environment):
             droplets.wait_action(credentials.client().droplets.act(note.droplet_id, "power_on"), credentials)
     Notes().remove(note)
 
@@ -152,8 +170,29 @@ def end_overdue(environments: list[Environment]) -> None:
     for note in Notes().read():
         if note.until < now and note.environment in named:
             get_run_logger().warning("A drill was cut off: undoing %s of %s.", note.fault, note.droplet_name)
-            with suppress(TransientError):  # the next round tries again
+            try:
                 undo(note, named[note.environment])
+            except DeployerError as error:  # the next round tries again, and this one goes on
+                get_run_logger().error("%s of %s is not undone: %s", note.fault, note.droplet_name, error)
+
+
+def _going_off(note: Note, credentials: DigitalOceanCredentials) -> Droplet | None:
+    """The droplet once it is off, if it is within a moment."""
+    api = credentials.client().droplets
+
+    def look() -> Droplet | None:
+        seen = api.read(note.droplet_id)
+        return seen if seen is None or seen.status == "off" else None
+
+    try:
+        return wait_for(f"{note.droplet_name} to go off", look, GOING_OFF, POLL)
+    except Overdue:
+        return None
+
+
+def _belongs(droplet: Droplet, environment: Environment) -> bool:
+    """Whether it is still one of the environment's: another one may have taken its place meanwhile."""
+    return naming.environment_tag(environment.spec()) in droplet.tags
 
 
 def _wall(order: DrillOrder, environment: Environment) -> Firewall | None:
@@ -164,4 +203,9 @@ def _wall(order: DrillOrder, environment: Environment) -> Firewall | None:
     found = environment.digitalocean.client().firewalls.read(name)
     if found is None:
         raise NotFound(f"There is no firewall {name}.", hint="Deploy something: that makes it.")
+    if missing := {AGENT_PORT, *WEB_PORTS} - {rule.ports for rule in found.inbound}:
+        raise PermanentError(  # what somebody else has shut must not be taken for how it should be
+            f"The firewall {name} is not as it should be: nobody comes in at {', '.join(sorted(missing))}.",
+            hint="Wait for the end of another drill, or deploy: that puts it right.",
+        )
     return found

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from agent.server.drills import Drills
+from agent.server.errors import Failure
 from fleet.errors import InvalidInput, PermanentError, TransientError
+from fleet.state import Droplet
 from flows.deploy import deploy
 from flows.drill import drill
 from flows.health_check import health_check
+from tasks.agents import reach
 from tasks.drills import injecting
 from tasks.drills.files import History, Notes
 from tests.flows.drilling import Systemd
@@ -201,4 +206,86 @@ def test_an_agent_that_cannot_be_told_to_end_it_is_no_failure_as_the_droplet_end
 def test_notes_that_cannot_be_read_are_none(systemd: Systemd, tmp_path: Path) -> None:
     (tmp_path / "drills").mkdir()
     (tmp_path / "drills" / "open.json").write_text(json.dumps([{"fault": 1}]))
+    assert Notes().read() == []
+
+
+def test_two_faults_of_the_account_are_not_made_at_once(fleet: Fleet, systemd: Systemd) -> None:
+    environment = fleet.environment(production=False)
+    refused = list[str]()
+
+    def another() -> None:
+        systemd.on_sleep = lambda: None
+        with pytest.raises(PermanentError, match="Another drill is under way in demo-prod: network-edge") as caught:
+            drill(environment, fault="droplet", droplet=fleet.machines[1].name, seconds=10)
+        refused.append(caught.value.message)
+
+    systemd.on_sleep = another
+    drill(environment, fault="network-edge", seconds=10)
+    assert len(refused) == 1
+    assert Notes().read() == []
+
+
+def test_a_run_that_is_cancelled_while_the_droplet_goes_off_waits_for_that_and_powers_it_on(
+    fleet: Fleet, systemd: Systemd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = list[str]()
+
+    def slow(droplet_id: int) -> Droplet | None:
+        found = read(droplet_id)
+        reads.append(found.status if found else "")
+        return replace(found, status="active") if found and len(reads) < 4 else found
+
+    read = fleet.droplets.read
+    environment = fleet.environment(production=False)
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.drills.injecting.make", lambda note, _: power_off_and_die(fleet, note.droplet_id))
+        patch.setattr(fleet.droplets, "read", slow)
+        with pytest.raises(Cancelled):
+            drill(environment, fault="droplet", seconds=10)
+    assert {one.status for one in fleet.droplets.all.values()} == {"active"}
+
+
+def power_off_and_die(fleet: Fleet, droplet_id: int) -> None:
+    """The droplet was told to go off when the run was cancelled."""
+    fleet.droplets.act(droplet_id, "power_off")
+    raise Cancelled
+
+
+def test_a_droplet_that_refuses_the_drill_gets_its_lease_back(
+    fleet: Fleet, systemd: Systemd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise Failure(502, "drill", "The drill did not start: no such unit", "Bake a base snapshot.")
+
+    monkeypatch.setattr(Drills, "_start", refuse)
+    environment = fleet.environment(production=False)
+    with pytest.raises(PermanentError, match="The drill did not start"):
+        drill(environment)
+    for droplet in fleet.droplets.all.values():
+        with reach(environment, droplet) as agent:
+            assert agent.leases().leases == ()
+
+
+def test_a_firewall_that_is_shut_already_is_not_taken_for_how_it_should_be(fleet: Fleet, systemd: Systemd) -> None:
+    (wall,) = fleet.cloud.firewalls.all.values()
+    shut = tuple(rule for rule in wall.inbound if rule.ports != "9999")
+    fleet.cloud.firewalls.all[wall.name] = replace(wall, inbound=shut)
+    with pytest.raises(PermanentError, match="nobody comes in at 9999"):
+        drill(fleet.environment(production=False), fault="network-edge", seconds=10)
+    assert fleet.cloud.firewalls.all[wall.name].inbound == shut
+    assert Notes().read() == []
+
+
+def test_a_droplet_whose_place_another_has_taken_meanwhile_stays_off(fleet: Fleet, systemd: Systemd) -> None:
+    first = min(fleet.droplets.all.values(), key=lambda one: one.name)
+
+    def retire() -> None:
+        found = fleet.droplets.all[first.id]
+        fleet.droplets.all[first.id] = replace(found, tags=frozenset({"deployer", "deployer-retired"}))
+        systemd.on_sleep = lambda: None
+
+    systemd.on_sleep = retire
+    drill(fleet.environment(production=False), fault="droplet", droplet=first.name, seconds=10)
+    assert fleet.droplets.all[first.id].status == "off"
+    assert systemd.table[0]["outcome"] == "not well again when the drill ended"
     assert Notes().read() == []
