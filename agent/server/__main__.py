@@ -10,6 +10,7 @@ import asyncio
 import logging
 import sys
 import threading
+from collections.abc import Callable
 from functools import partial
 
 from agent import journal
@@ -29,7 +30,7 @@ log = logging.getLogger("agent")
 def main(arguments: list[str]) -> int:
     """The exit code: 0 after an orderly end, 2 for a droplet that is not ready or a command that does not exist."""
     journal.configure()
-    apart = {"examine": system.main, "drill": injection.inject, "undrill": injection.undo}
+    apart: dict[str, Callable[[], int]] = {"examine": system.main, "drill": injection.inject, "undrill": injection.undo}
     if arguments not in ([], ["restore"], *([one] for one in apart)):
         log.error("unknown command; there are only `restore`, `examine`, `drill` and `undrill`")
         return 2

@@ -33,19 +33,15 @@ _HINTS = {
 class Failure(Exception):
     """A call that the agent refuses, or could not carry out; `code` is the word that programs read."""
 
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        hint: str,
-        *,
-        symptoms: wire.Symptoms | None = None,
-        **details: str,
-    ) -> None:
+    def __init__(self, status: int, code: str, message: str, hint: str, **details: str) -> None:
         super().__init__(message)
         self.status = status
-        self.problem = wire.Problem(code=code, message=message, hint=hint, details=details, symptoms=symptoms)
+        self.problem = wire.Problem(code=code, message=message, hint=hint, details=details)
+
+    def because(self, symptoms: wire.Symptoms | None) -> Failure:
+        """Itself, with what may tell why."""
+        self.problem = self.problem.model_copy(update={"symptoms": symptoms})
+        return self
 
 
 class TooLarge(HTTPException):

@@ -193,7 +193,7 @@ class Service:
         message = f"{instance.full_name} ({instance.release}) is not healthy: {seen}."
         hint = f"Read its log: GET /containers/{instance.name}/logs?role={instance.role}."
         found = symptoms.gather(self.engine, self.router, instance, past)
-        return Failure(422, "not_healthy", message, hint, log=self._tail(instance), probe=seen, symptoms=found)
+        return Failure(422, "not_healthy", message, hint, log=self._tail(instance), probe=seen).because(found)
 
     def not_started(self, instance: Instance, error: EngineError) -> Failure:
         """The refusal of a container that Docker could not begin."""

@@ -93,7 +93,7 @@ def choose(order: DrillOrder, droplet: str, service: str, environment: Environme
 
 def is_elsewhere(credentials: DigitalOceanCredentials) -> bool:
     """Whether the account is another than one at DigitalOcean itself, as a sandbox's is."""
-    return credentials.api_url != DigitalOceanCredentials.model_fields["api_url"].default
+    return credentials.api_url != str(DigitalOceanCredentials.model_fields["api_url"].default)
 
 
 def _containers(droplet: Droplet, environment: Environment) -> tuple[wire.Container, ...]:

@@ -31,7 +31,7 @@ class Systemd:
         self.later: list[tuple[float, Callable[[], None]]] = []
         self.on_sleep: Callable[[], None] = lambda: None
         visit = fleet.visit
-        self._lane = watching.time
+        self._lane: Any = vars(watching)["time"]
         patch.setattr(fleet, "visit", lambda host, path="/": self._visit(visit(host, path), host))
         patch.setattr(Drills, "_start", lambda one: self._start(one))
         patch.setattr(Drills, "end", lambda one: self._end(one))

@@ -11,6 +11,8 @@ import pytest
 
 from agent.server.drills import Drills
 from agent.server.errors import Failure
+from blocks.environment import Environment
+from fleet.drills import Fault
 from fleet.errors import InvalidInput, PermanentError, TransientError
 from fleet.state import Droplet
 from flows.deploy import deploy
@@ -54,10 +56,10 @@ def test_nginx_stopped_is_seen_through_the_edge_and_undone_when_its_time_is_over
 
 @pytest.mark.parametrize("fault", ["agent-hang", "agent-kill"])
 def test_an_agent_that_is_silent_comes_back_and_containers_do_not_notice(
-    fleet: Fleet, systemd: Systemd, fault: str
+    fleet: Fleet, systemd: Systemd, fault: Fault
 ) -> None:
     before = [machine.ids for machine in fleet.machines]
-    drill(fleet.environment(production=False), fault=fault)  # type: ignore[arg-type]  # one of them
+    drill(fleet.environment(production=False), fault=fault)
     (row,) = systemd.table
     assert (row["by"], row["outcome"]) == ("agent", "well again")
     assert "did not answer" in row["saw"]
@@ -75,14 +77,14 @@ def test_a_droplet_is_powered_off_and_on_again(fleet: Fleet, systemd: Systemd) -
 
 @pytest.mark.parametrize(("fault", "port"), [("network-controller", "9999"), ("network-edge", "443")])
 def test_the_firewall_shuts_and_is_as_before(
-    fleet: Fleet, systemd: Systemd, fault: str, port: str, monkeypatch: pytest.MonkeyPatch
+    fleet: Fleet, systemd: Systemd, fault: Fault, port: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (before,) = fleet.cloud.firewalls.all.values()
     shut = set[bool]()
     systemd.on_sleep = lambda: shut.add(
         port not in {rule.ports for wall in fleet.cloud.firewalls.all.values() for rule in wall.inbound}
     )
-    drill(fleet.environment(production=False), fault=fault, seconds=10)  # type: ignore[arg-type]  # one of them
+    drill(fleet.environment(production=False), fault=fault, seconds=10)
     (after,) = fleet.cloud.firewalls.all.values()
     assert shut == {True, False} or shut == {True}
     assert (after.inbound, after.tags) == (before.inbound, before.tags)
@@ -98,8 +100,9 @@ def test_the_history_has_the_newest_first_and_is_bounded(
     fleet: Fleet, systemd: Systemd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.drills.files.MOST_RECORDS", 2)
-    for fault in ("docker", "nginx", "container"):
-        drill(fleet.environment(production=False), fault=fault, seconds=10)  # type: ignore[arg-type]  # one of them
+    faults: tuple[Fault, ...] = ("docker", "nginx", "container")
+    for fault in faults:
+        drill(fleet.environment(production=False), fault=fault, seconds=10)
     assert [row["fault"] for row in systemd.table] == ["container", "nginx"]
     assert len(History().read()) == 2
 
@@ -119,12 +122,12 @@ def test_what_is_ill_already_is_no_subject_for_a_drill(fleet: Fleet, systemd: Sy
     assert (systemd.done, systemd.table) == ([], [])
 
 
-@pytest.mark.parametrize("asked", [{"droplet": "demo-prod-none"}, {"service": "none"}])
+@pytest.mark.parametrize(("droplet", "service"), [("demo-prod-none", ""), ("", "none")])
 def test_a_droplet_or_service_that_is_not_there_is_refused_with_those_that_are(
-    fleet: Fleet, systemd: Systemd, asked: dict[str, str]
+    fleet: Fleet, systemd: Systemd, droplet: str, service: str
 ) -> None:
     with pytest.raises(InvalidInput, match=f"There are: {fleet.machines[0].name}, {fleet.machines[1].name}"):
-        drill(fleet.environment(production=False), **asked)  # type: ignore[arg-type]  # of one type
+        drill(fleet.environment(production=False), droplet=droplet, service=service)
 
 
 def test_the_shared_disk_of_a_sandbox_is_not_filled(fleet: Fleet, systemd: Systemd) -> None:
@@ -146,14 +149,14 @@ class Cancelled(BaseException):
 
 @pytest.mark.parametrize("fault", ["nginx", "droplet"])
 def test_a_run_that_is_cancelled_undoes_its_fault_and_leaves_a_record(
-    fleet: Fleet, systemd: Systemd, fault: str
+    fleet: Fleet, systemd: Systemd, fault: Fault
 ) -> None:
     def cancel() -> None:
         raise Cancelled
 
     systemd.on_sleep = cancel
     with pytest.raises(Cancelled):
-        drill(fleet.environment(production=False), fault=fault)  # type: ignore[arg-type]  # one of them
+        drill(fleet.environment(production=False), fault=fault)
     assert systemd.down == set()
     assert {one.status for one in fleet.droplets.all.values()} == {"active"}
     assert systemd.table[0]["outcome"].startswith("the run did not end well: Cancelled")
@@ -181,14 +184,14 @@ def test_a_run_that_was_killed_is_undone_by_the_next_health_check(
     assert Notes().read() == []
 
 
-def health(environment: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def health(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     """A round that looks at nothing else."""
     with monkeypatch.context() as patch:
         patch.setattr("tasks.health.another_round_runs", lambda: False)
         patch.setattr("tasks.health.sweep", lambda _: [])
         patch.setattr("tasks.health.report", lambda _: None)
         patch.setattr("tasks.kept.refresh_all", lambda _: None)
-        health_check(environment)  # type: ignore[arg-type]  # an environment
+        health_check(environment)
 
 
 def test_an_agent_that_cannot_be_told_to_end_it_is_no_failure_as_the_droplet_ends_it(

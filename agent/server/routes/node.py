@@ -80,9 +80,8 @@ def _told(context: Context, instance: Instance, observer: str, why: bool = False
 
 def _is_telling(context: Context, instance: Instance) -> bool:
     """Whether how it is says anything of why: not of a run that did not begin, nor of what was stopped on purpose."""
-    watch = context.watchdog.told(instance)
     ran_well = instance.kind == "scheduled" and not instance.exit_code
-    return instance.role == "current" and not ran_well and not (watch and watch.resting)
+    return instance.role == "current" and not ran_well and not context.watchdog.rests(instance)
 
 
 def _look(context: Context, instance: Instance, observer: str) -> wire.Verdict:

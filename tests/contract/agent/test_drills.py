@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -74,7 +74,8 @@ def test_a_call_without_the_lease_changes_nothing(lab: Droplet, client: AgentCli
     client.drills(LOCK).allow(60)
     with lab.keyed() as http:
         bare = AgentClient(http).drills(LOCK)
-        for call in (lambda: bare.allow(60), lambda: bare.begin(ORDER), bare.end):
+        calls: list[Callable[[], wire.Drill]] = [lambda: bare.allow(60), lambda: bare.begin(ORDER), bare.end]
+        for call in calls:
             with pytest.raises(AgentProblem) as caught:
                 call()
             assert code(caught) == "lease_required"

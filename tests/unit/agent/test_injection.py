@@ -108,8 +108,8 @@ def test_every_fault_of_the_protocol_has_its_row() -> None:
 
 def test_a_fault_lasts_until_its_time_is_over(place: Place, system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(injection.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(injection.time, "sleep", lambda seconds: now.append(now.pop() + seconds))
+    monkeypatch.setattr("agent.server.injection.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("agent.server.injection.time.sleep", lambda seconds: now.append(now.pop() + seconds))
     order(place, "nginx", seconds=30)
     (place.run / ENDED).unlink()
     injection.inject(place)
