@@ -5,14 +5,14 @@ from __future__ import annotations
 from fleet.errors import HostsFailed
 from fleet.remediation.causes import Cause
 from tasks.agents import Unproven
-from tasks.releases import HalfDone
+from tasks.releases import HalfDone, LockLost
 from tasks.reports import table
 from tasks.verifying import Unserved
 
 
 def known(error: BaseException | None) -> dict[str, Cause]:
     """The causes that an error holds, by the droplet that they were seen at."""
-    if isinstance(error, HalfDone):
+    if isinstance(error, HalfDone | LockLost):
         return known(error.__cause__)
     if isinstance(error, Unserved):
         return {error.where: error.cause}

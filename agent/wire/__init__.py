@@ -50,6 +50,16 @@ from agent.wire.inventory import Inventory
 from agent.wire.jobs import JobRun, JobRuns
 from agent.wire.leases import Lease, LeaseRequest, Leases
 from agent.wire.node import Disk, Enrol, LogLine, Logs, Node, Ping
+from agent.wire.notices import (
+    HEALTH_ROUND,
+    Channel,
+    MailChannel,
+    Neighbour,
+    SlackChannel,
+    Vigil,
+    VigilState,
+    WebhookChannel,
+)
 from agent.wire.peers import PEER_PORT, Peer, PeerList, Peers, PeerTable
 from agent.wire.problems import Problem
 from agent.wire.routes import Maintenance, Route, Routes
@@ -63,6 +73,7 @@ __all__ = [
     "DIGEST",
     "DOCKERFILE",
     "FENCING_HEADER",
+    "HEALTH_ROUND",
     "HOST",
     "KEY_HEADER",
     "NAME",
@@ -74,6 +85,7 @@ __all__ = [
     "Build",
     "BuildEvent",
     "Changed",
+    "Channel",
     "Confirm",
     "Container",
     "ContainerSpec",
@@ -108,8 +120,10 @@ __all__ = [
     "LogLine",
     "Logs",
     "Look",
+    "MailChannel",
     "Maintenance",
     "Name",
+    "Neighbour",
     "Node",
     "Peer",
     "PeerList",
@@ -128,6 +142,7 @@ __all__ = [
     "Room",
     "Route",
     "Routes",
+    "SlackChannel",
     "Slot",
     "Socket",
     "Stop",
@@ -139,7 +154,10 @@ __all__ = [
     "Variable",
     "Verdict",
     "VerdictWord",
+    "Vigil",
+    "VigilState",
     "Volume",
     "Watch",
+    "WebhookChannel",
     "fingerprint",
 ]

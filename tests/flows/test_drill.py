@@ -188,7 +188,8 @@ def health(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     """A round that looks at nothing else."""
     with monkeypatch.context() as patch:
         patch.setattr("tasks.health.another_round_runs", lambda: False)
-        patch.setattr("tasks.health.sweep", lambda _: [])
+        patch.setattr("tasks.health.sweep_all", lambda _: [])
+        patch.setattr("tasks.rounds.finish", lambda _: None)
         patch.setattr("tasks.health.report", lambda _: None)
         patch.setattr("tasks.kept.refresh_all", lambda _: None)
         health_check(environment)

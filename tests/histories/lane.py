@@ -30,17 +30,22 @@ LOGGING = (
     "builds",
     "deploy_report",
     "drills.injecting",
+    "heartbeats",
     "images",
     "kept",
     "locks",
     "maintenance",
     "maintenance_report",
+    "notices",
     "peers",
     "plans",
     "policy",
     "releases",
     "removal",
+    "soak_rollbacks",
+    "soaks",
     "tombstones",
+    "vigils",
     "workbench",
 )
 TIMED = (
@@ -64,8 +69,19 @@ DATED = (
     "tasks.peers",
     "tasks.plans",
     "tasks.removal",
+    "tasks.soaks",
+    "tasks.vigils",
 )
-POOLED = ("tasks.kept", "tasks.leftovers", "tasks.locks", "tasks.plans", "tasks.room", "agent.server.work")
+POOLED = (
+    "tasks.kept",
+    "tasks.leftovers",
+    "tasks.locks",
+    "tasks.plans",
+    "tasks.room",
+    "tasks.soaks",
+    "tasks.vigils",
+    "agent.server.work",
+)
 
 
 class Quiet:

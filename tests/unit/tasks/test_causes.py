@@ -11,9 +11,10 @@ import pytest
 from agent import wire
 from fleet.errors import HostsFailed, PermanentError, TransientError
 from fleet.remediation.evidence import Probe
+from fleet.remediation.moments import read_moment
 from tasks import cause_report, causes
 from tasks.agents import Unproven, translate
-from tasks.health import _container
+from tasks.health.droplets import _container
 from tasks.releases import HalfDone
 from tasks.verifying import Unserved, _refusal
 
@@ -118,9 +119,11 @@ def test_the_fleet_table_says_why_a_container_is_unhealthy() -> None:
         restarts=4,
         verdict=ill,
     )
-    reason = _container("demo-prod", "demo-1", seen).reason
+    at = read_moment()
+    reason = _container("demo-prod", "demo-1", seen, {}, at).reason
     assert reason.startswith("it does not run. Cause: missing variable: DATABASE_URL was not given; ")
-    assert _container("demo-prod", "demo-1", seen.model_copy(update={"verdict": None})).reason == "not judged yet"
+    unjudged = seen.model_copy(update={"verdict": None})
+    assert _container("demo-prod", "demo-1", unjudged, {}, at).reason == "not judged yet"
 
 
 @pytest.mark.parametrize(
