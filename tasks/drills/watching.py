@@ -22,6 +22,9 @@ from tasks.reports import ABSENT
 OBSERVER: Final = "drill"
 EVERY: Final = 2.0
 """Seconds between two looks."""
+AT_FIRST: Final = 0.5
+"""The same in the first `SOON` seconds: an agent that was killed is back in two."""
+SOON: Final = 30.0
 RECOVERY: Final = timedelta(minutes=10)
 """How long all may take to be well again once the fault is undone."""
 NOWHERE: Final = "https://127.0.0.1:1"
@@ -136,4 +139,5 @@ def _keep_looking(watch: Watch, until: float, is_done: Callable[[Sequence[Look]]
         watch.looks.append(watch.look())
         if is_done(watch.looks):
             return
-        time.sleep(min(EVERY, max(until - watch.elapsed, 0.0)))
+        pause = AT_FIRST if watch.elapsed < SOON else EVERY
+        time.sleep(min(pause, max(until - watch.elapsed, 0.0)))
