@@ -8,6 +8,7 @@ from typing import Final
 import httpx
 
 from agent import keys, wire
+from agent.client.drills import DrillClient
 from agent.client.images import ImageCalls
 from agent.client.transport import (
     checked,
@@ -46,6 +47,10 @@ class AgentClient(ImageCalls):
         """The calls about the agent's own version."""
         return UpgradeClient(self._http)
 
+    def drills(self, name: str) -> DrillClient:
+        """The calls about drills, under the lease of this name and the client's number."""
+        return DrillClient(self._http, name, self._fence)
+
     def ping(self) -> wire.Ping:
         """Alive, and which version."""
         return self._call(wire.Ping, "GET", "/ping")
@@ -58,9 +63,12 @@ class AgentClient(ImageCalls):
         """The droplet as a whole; log errors are those since this observer's last call."""
         return self._call(wire.Node, "GET", "/node", params={"observer": observer})
 
-    def health(self, name: str, observer: str = "controller", role: wire.Slot = "current") -> wire.Verdict:
-        """The health rule for one container."""
-        return self._call(wire.Verdict, "GET", f"/{name}/health", params={"observer": observer, "role": role})
+    def health(
+        self, name: str, observer: str = "controller", role: wire.Slot = "current", why: bool = False
+    ) -> wire.Verdict:
+        """The health rule for one container; with `why` all that may tell a cause, however healthy it is."""
+        params = {"observer": observer, "role": role, **({"why": "true"} if why else {})}
+        return self._call(wire.Verdict, "GET", f"/{name}/health", params=params)
 
     def containers(self) -> wire.Containers:
         """All managed containers."""

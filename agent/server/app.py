@@ -11,6 +11,7 @@ import agent
 from agent.server import errors
 from agent.server.auth import Authentication
 from agent.server.context import Context
+from agent.server.drills import Drills
 from agent.server.health import Cursors
 from agent.server.images import Images
 from agent.server.leases import Leases
@@ -20,6 +21,7 @@ from agent.server.peers import Peers, peers_of
 from agent.server.ports import Engine, Router
 from agent.server.routes import (
     containers,
+    drills,
     enrol,
     examination,
     images,
@@ -81,6 +83,7 @@ def create_context(
         peers=table or peers_of(settings, engine),
         upgrades=other_version,
         watchdog=Watchdog(settings.state / "watchdog.json", engine, leases, work.busy),
+        drills=Drills(settings),
         vigil=Vigil(settings.droplet, settings.state, settings.secret),
         pauses=Pauses(settings.state / "pauses.json"),
         stop=stop,
@@ -103,6 +106,7 @@ def create_api(context: Context) -> FastAPI:
         uploads,
         examination,
         vigil,
+        drills,
     )
     for part in parts if context.settings.enrolled else (enrol,):
         app.include_router(part.routes(context))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import agent
 from agent import wire
 from agent.server import containers
+from agent.server.drills import Drills
 from agent.server.health import Cursors
 from agent.server.images import Images
 from agent.server.leases import Leases
@@ -38,6 +39,7 @@ class Context:
     peers: Peers
     upgrades: Upgrades
     watchdog: Watchdog
+    drills: Drills
     vigil: Vigil
     pauses: Pauses
     stop: Callable[[], None]

@@ -58,7 +58,14 @@ class Instance:
     volumes: tuple[wire.Volume, ...] = ()
     restarts: int = 0
     started_at: datetime | None = None
+    ended_at: datetime | None = None
     exit_code: int = 0
+    oom: bool = False
+    """Docker says that the kernel ended it for its memory."""
+    pid: int = 0
+    """Its first process, as the droplet numbers it; 0: it has none, or nobody can say."""
+    variables: tuple[str, ...] = ()
+    """Names of its environment variables."""
     error: str = ""
     """Why Docker could not start it, in Docker's words."""
     created_at: datetime | None = None
@@ -196,6 +203,9 @@ class Engine(Protocol):
     def image(self, reference: str) -> wire.Image:
         """One image, by id or tag. Raises EngineAbsent."""
 
+    def architectures(self, image: str) -> tuple[str, str]:
+        """What an image is built for, and what Docker runs on, e.g. `amd64`. Raises EngineAbsent."""
+
     def save(self, image: str) -> Stream[bytes]:
         """The whole archive of an image, as Docker writes it."""
 
@@ -252,6 +262,9 @@ class Router(Protocol):
 
     def counts(self) -> tuple[Count, ...]:
         """What was counted for every release since nginx started."""
+
+    def status(self, host: str, path: str) -> int:
+        """What a visitor of this name is answered by nginx here; raises when there is no answer within 2 s."""
 
     def check(self) -> tuple[bool, str]:
         """Whether nginx answers and has the table that it should have, and what is wrong if not."""

@@ -142,6 +142,10 @@ class Watchdog:
                     message = f"That {name} is to rest could not be written: {error}"
                     raise Failure(507, "disk", message, "Is the droplet's disk full? Nothing was stopped.") from error
 
+    def rests(self, instance: Instance) -> bool:
+        """Whether a container was stopped on purpose."""
+        return self._record(instance.id).resting
+
     def told(self, instance: Instance) -> wire.Watch | None:
         """What it has seen and done of a container; None: nothing."""
         with self._lock:

@@ -1,4 +1,4 @@
-"""What all messages share: versions, names, patterns, and the error envelope."""
+"""What all messages share: versions, names, patterns."""
 
 from __future__ import annotations
 
@@ -45,14 +45,3 @@ class Reply(BaseModel):
     """A body that the agent sends."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Problem(Reply):
-    """The one error envelope: what happened, and what to do next."""
-
-    code: str
-    """A word for programs, e.g. `not_found`, `unauthorized`, `conflict`, `not_healthy`, `too_large`, `busy`."""
-    message: str
-    hint: str
-    details: dict[str, str] = {}
-    """More evidence by name, e.g. `log`: the last lines of a candidate that was refused."""

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from agent.wire.base import CRON, Digest, Host, Kind, Release, Reply, Request, Role, Slot, Variable, VerdictWord
 from agent.wire.routes import Maintenance
+from agent.wire.symptoms import Symptoms
 
 
 class Health(Request):
@@ -94,6 +95,8 @@ class Verdict(Reply):
     reason: str
     checked_at: datetime
     evidence: dict[str, str] = Field(default_factory=dict)
+    symptoms: Symptoms | None = None
+    """Of a current container that is unhealthy, or wherever they were asked for."""
 
 
 class Look(Reply):

@@ -13,7 +13,7 @@ from agent.client import AgentProblem, AgentRefused, AsyncAgentClient, apart, me
 from blocks.environment import Environment
 from fleet.remediation.moments import Moment
 from fleet.state import Droplet, VerdictWord
-from tasks import agents
+from tasks import agents, causes
 from tasks.health.findings import SEVERITY, AgentAnswer, EdgeAnswer, Finding
 
 OBSERVER: Final = wire.HEALTH_ROUND
@@ -116,13 +116,14 @@ def _container(where: str, droplet: str, seen: wire.Container, edge: Edge, at: M
     reason = seen.verdict.reason if seen.verdict else "not judged yet"
     told = reason if seen.role == "current" else f"{seen.role}: {reason}"
     shown = "under maintenance; " if seen.maintenance else ""
+    why = causes.told(seen.verdict)
     return Finding(
         environment=where,
         droplet=droplet,
         container=seen.name,
         release=seen.release,
         verdict=verdict,
-        reason=shown + told,
+        reason=shown + told + why,
         at=at,
         edge=tuple(edge[name] for name in seen.hosts if name in edge) if seen.role == "current" else (),
         role=seen.role,

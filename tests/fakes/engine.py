@@ -24,6 +24,7 @@ __all__ = ["Crashes", "FakeEngine", "Items", "Killed"]
 
 T = TypeVar("T")
 FIRST_ADDRESS = 16
+ARCHITECTURE = "amd64"
 
 
 class Items(Generic[T]):
@@ -134,6 +135,9 @@ class FakeEngine:
         head_start: how long a container that starts has run already, as it says.
         foreign: names of containers without our labels; none of ours can have such a name.
         statuses: the status that a release answers requests with, 200 unless it is here.
+        last_words: what a release that crashes writes last.
+        oom: releases that crash because the kernel kills them for their memory.
+        built_for: what images are built for, where it is not what the droplet is.
 
     `label` is the prefix that `create` tags images with.
     `add_image` puts an image on the droplet; `say` lets a container write to its log; `exit` ends its process.
@@ -153,6 +157,9 @@ class FakeEngine:
         self.crashing: set[str] = set()
         self.unstartable: set[str] = set()
         self.statuses: dict[str, int] = {}
+        self.last_words = "FATAL it cannot go on"
+        self.oom: set[str] = set()
+        self.built_for = ARCHITECTURE
         self.head_start = timedelta(0)
         self.secrets: dict[tuple[str, str], dict[str, str]] = {}
         self.volumes: dict[str, str] = {}
@@ -244,6 +251,7 @@ class FakeEngine:
                 cron=spec.cron,
                 volumes=spec.volumes,
                 created_at=self._now(),
+                variables=(*spec.environment, "DEPLOYER_RELEASE", "DEPLOYER_DROPLET", "DEPLOYER_SERVICE"),
                 pinned=instances.pinned(spec),
             )
             self.volumes.update({instances.volume_name(name, one.name): name for one in spec.volumes})
@@ -326,6 +334,12 @@ class FakeEngine:
         """One image, by id or tag."""
         with self._call("image"):
             return self.stock.described(self.stock.find(reference))
+
+    def architectures(self, image: str) -> tuple[str, str]:
+        """What `built_for` says."""
+        with self._call("architectures"):
+            self.stock.find(image)
+            return self.built_for, ARCHITECTURE
 
     def save(self, image: str) -> Items[bytes]:
         """Its archive, in small chunks."""
@@ -410,11 +424,13 @@ class FakeEngine:
             self._found[one.id] = replace(one, exit_code=127, error="executable file not found in $PATH")
             raise EngineError("executable file not found in $PATH", 400)
         started = self._now() - self.head_start
-        self._found[one.id] = replace(one, status="running", started_at=started, exit_code=0, error="")
+        self._found[one.id] = replace(one, status="running", started_at=started, exit_code=0, oom=False, error="")
         self._logs[one.id].append(LogEntry(self._now(), "stdout", f"{one.release} starts"))
         if one.release in self.crashing:
-            self._logs[one.id].append(LogEntry(self._now(), "stderr", "FATAL it cannot go on"))
-            self._end(one.id, 1)
+            self._logs[one.id].append(LogEntry(self._now(), "stderr", self.last_words))
+            killed = one.release in self.oom
+            self._found[one.id] = replace(self._found[one.id], oom=killed)
+            self._end(one.id, 137 if killed else 1)
         elif one.port and one.release not in self.mute:
             status = self.statuses
             self._listeners[one.id] = Listener(
@@ -425,7 +441,7 @@ class FakeEngine:
         if listener := self._listeners.pop(id, None):
             listener.close()
         if self._found[id].running:
-            self._found[id] = replace(self._found[id], status="exited", exit_code=code)
+            self._found[id] = replace(self._found[id], status="exited", exit_code=code, ended_at=self._now())
         self._changed.notify_all()
 
     def _told(self, id: str, recent: list[LogEntry], position: int, closed: list[bool]) -> Iterator[LogEntry]:

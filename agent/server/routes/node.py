@@ -12,7 +12,7 @@ from fastapi import APIRouter, Path, Query
 import agent
 from agent import wire
 from agent.runs import Runs
-from agent.server import containers, facts, health, jobs, seal
+from agent.server import containers, facts, health, jobs, seal, symptoms
 from agent.server.context import Context
 from agent.server.errors import Failure
 from agent.server.ports import EngineDown, EngineError, Instance, RouterError, full_name
@@ -43,7 +43,10 @@ def routes(context: Context) -> APIRouter:
 
     @router.get("/{container_name}/health", summary="The health rule, for one container")
     async def container_health(
-        container_name: ContainerName, observer: Observer = "anonymous", role: wire.Slot = "current"
+        container_name: ContainerName,
+        observer: Observer = "anonymous",
+        role: wire.Slot = "current",
+        why: bool = False,
     ) -> wire.Verdict:
         try:
             found = await context.work.call(context.engine.instances, container_name)
@@ -53,7 +56,7 @@ def routes(context: Context) -> APIRouter:
         if instance is None:
             message = f"There is no {full_name(container_name, role)} on this droplet."
             raise Failure(404, "not_found", message, "GET /containers lists what is here.")
-        return await context.work.call(_look, context, instance, observer)
+        return await context.work.call(_told, context, instance, observer, why)
 
     @router.post("/restart", summary="The agent ends, and systemd starts it anew; containers do not notice")
     async def restart_agent() -> wire.Ping:
@@ -71,8 +74,22 @@ def routes(context: Context) -> APIRouter:
 
 async def _verdicts(context: Context, found: tuple[Instance, ...], observer: str) -> dict[str, wire.Verdict]:
     """All at once, so that a droplet full of dead containers takes no longer than its slowest probe."""
-    looks = [context.work.call(_look, context, one, observer) for one in found]
+    looks = [context.work.call(_told, context, one, observer) for one in found]
     return {one.id: verdict for one, verdict in zip(found, await asyncio.gather(*looks), strict=True)}
+
+
+def _told(context: Context, instance: Instance, observer: str, why: bool = False) -> wire.Verdict:
+    """The verdict; with its symptoms where something is wrong that nobody meant, or where they are asked for."""
+    verdict = _look(context, instance, observer)
+    if not why and (verdict.verdict != "unhealthy" or not _is_telling(context, instance)):
+        return verdict
+    return verdict.model_copy(update={"symptoms": symptoms.gather(context.engine, context.router, instance)})
+
+
+def _is_telling(context: Context, instance: Instance) -> bool:
+    """Whether how it is says anything of why: not of a run that did not begin, nor of what was stopped on purpose."""
+    ran_well = instance.kind == "scheduled" and not instance.exit_code
+    return instance.role == "current" and not ran_well and not context.watchdog.rests(instance)
 
 
 def _look(context: Context, instance: Instance, observer: str) -> wire.Verdict:
