@@ -126,16 +126,18 @@ async def _ask(environment: Environment, droplet: Droplet) -> list[Finding]:
 
 
 def _droplet(where: str, node: wire.Node) -> Finding:
-    worst = max((node.docker, node.nginx), key=lambda verdict: _SEVERITY[verdict.verdict])
+    known = [one for one in node.vitals.values() if one.verdict != "unknown"]  # what cannot be read is no trouble
+    judged = sorted((node.docker, node.nginx, *known), key=lambda verdict: -_SEVERITY[verdict.verdict])
+    troubles = [one.reason for one in judged if one.verdict != "healthy"]
     free = 100 * node.disk.free // max(node.disk.total, 1)
     facts = f"{free} % of the disk free, load {node.load[0]:.1f}, agent {node.agent_rss >> 20} MiB"
     if told := apart(node.api):
         return Finding(where, node.droplet, "", "", "degraded", f"{told}. {mend(node.api)} {facts}")
     if node.version != agent.__version__:
         facts += f", agent {node.version} (upgrade-agents makes it {agent.__version__})"
-    reason = facts if worst.verdict == "healthy" else f"{worst.reason}; {facts}"
+    reason = "; ".join([*troubles, facts])
     there = tuple(agents.container(seen) for seen in node.containers) if node.docker.verdict == "healthy" else None
-    return Finding(where, node.droplet, "", "", worst.verdict, reason, there)
+    return Finding(where, node.droplet, "", "", judged[0].verdict, reason, there)
 
 
 def _rests(seen: wire.Container) -> bool:

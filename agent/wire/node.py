@@ -46,6 +46,8 @@ class Node(Reply):
     memory: Disk
     load: tuple[float, float, float]
     agent_rss: int
+    vitals: dict[str, Verdict] = Field(default_factory=dict)
+    """`disk`, `memory`, `certificate`, `clock`; an agent of the version before says nothing of them."""
     containers: tuple[Container, ...]
 
 

@@ -1,4 +1,4 @@
-"""What the health table says of an agent's version."""
+"""What the health table says of a droplet, and of its agent's version."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ GOOD = wire.Verdict(verdict="healthy", reason="it answers", checked_at=NOW)
 DISK = wire.Disk(total=100, free=50)
 
 
-def found(version: str = agent.__version__, api: int = wire.API_VERSION) -> Finding:
+def verdict(word: wire.VerdictWord, reason: str) -> wire.Verdict:
+    return wire.Verdict(verdict=word, reason=reason, checked_at=NOW)
+
+
+def found(version: str = agent.__version__, api: int = wire.API_VERSION, **vitals: wire.Verdict) -> Finding:
     """The row of a droplet that is well."""
     node = wire.Node(
         droplet="demo-prod-1",
@@ -29,6 +33,7 @@ def found(version: str = agent.__version__, api: int = wire.API_VERSION) -> Find
         memory=DISK,
         load=(0.0, 0.0, 0.0),
         agent_rss=64 << 20,
+        vitals=vitals,
         containers=(),
     )
     return _droplet("demo-prod", node)
@@ -53,3 +58,20 @@ def test_an_agent_two_versions_of_the_protocol_behind_is_degraded_and_says_what_
 
 def test_an_agent_two_versions_ahead_says_that_the_controller_is_the_older_one() -> None:
     assert "This controller is the older one" in found("9.0", wire.API_VERSION + 2).reason
+
+
+def test_what_the_droplet_lacks_is_told_worst_first_before_the_facts() -> None:
+    seen = found(
+        clock=verdict("degraded", "the clock is 6 s ahead of that of whoever asks"),
+        disk=verdict("unhealthy", "the disk for containers is full: 3 MiB are free"),
+        memory=verdict("healthy", "50 % of the memory can still be had"),
+    )
+    assert seen.verdict == "unhealthy"
+    assert seen.reason.startswith(
+        "the disk for containers is full: 3 MiB are free; the clock is 6 s ahead of that of whoever asks; 50 %"
+    )
+
+
+def test_what_the_droplet_does_not_know_of_itself_is_no_trouble() -> None:
+    seen = found(certificate=verdict("unknown", "the certificate could not be read: no such file"))
+    assert (seen.verdict, seen.reason) == ("healthy", "50 % of the disk free, load 0.0, agent 64 MiB")
