@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-long check down lock bench-traffic bench-snapshots histories pictures simulate logs-report
+.PHONY: help demo test suite test-long check down lock bench-traffic bench-snapshots histories pictures simulate logs-report
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -12,7 +12,9 @@ demo: .venv/ready ## from nothing to a service on two droplets, through Prefect,
 
 test: .venv/ready ## everything needed, then the whole test suite
 	@$(PYTHON) tools/host.py test
-	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory --jobs=2 check suite
+
+suite: .venv/ready
 	$(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder
 
 test-long: .venv/ready ## what takes too long for every change: a SIGKILL at every step, a long random walk, rolls under load (two hours)
@@ -53,10 +55,13 @@ down: ## stop and remove all that `make demo` started
 	@$(PYTHON) tools/host.py down
 
 .venv/ready: requirements.lock pyproject.toml
-	@echo "Installing the locked dependencies into .venv (about a minute) ..."
+	@echo "Installing the locked dependencies into .venv (half a minute) ..."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; on Debian 12: apt-get install python3 python3-venv"; exit 1; }
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install -qq --progress-bar off --no-deps --require-hashes -r requirements.lock
+	@awk '/^uv==/ {on = 1; print; next} on && /^ / {print; next} {on = 0}' requirements.lock > .venv/uv.txt
+	@$(BIN)/pip install -qq --progress-bar off --no-deps --require-hashes -r .venv/uv.txt
+	@$(BIN)/uv pip install -q --python $(BIN)/python --compile-bytecode --no-deps --require-hashes -r requirements.lock \
+	|| $(BIN)/pip install -qq --progress-bar off --no-deps --require-hashes -r requirements.lock  # an index that only pip knows
 	@$(BIN)/pip install -qq --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -7,13 +7,16 @@ import os
 import sys
 from asyncio.subprocess import PIPE, STDOUT
 
+import yaml
+
+from deployments import registered
 from deployments.documents import ensure_documents, ensure_types
 from deployments.pools import ensure_limits, ensure_pool
 from deployments.processes import ProcessFailed
 from deployments.settings import ROOT, Settings
 
 DEPLOY_DEADLINE = 120.0
-"""Seconds for `prefect deploy --all`; it takes about 6 on two cores."""
+"""Seconds for `prefect deploy --all`; it takes about 20 on two cores."""
 
 
 async def register(settings: Settings) -> list[str]:
@@ -29,7 +32,15 @@ async def register(settings: Settings) -> list[str]:
 
 
 async def ensure_deployments() -> str:
-    """Brings the deployments and schedules of `prefect.yaml` to the server."""
+    """Brings the deployments and schedules of `prefect.yaml` to the server, unless it has them."""
+    names = [one["name"] for one in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]]
+    if not await registered.is_current():
+        await _deploy_all()
+        await registered.mark()
+    return f"Deployments: {len(names)} of prefect.yaml"
+
+
+async def _deploy_all() -> None:
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
     process = await asyncio.create_subprocess_exec(
         *command, cwd=ROOT, env=dict(os.environ), stdin=asyncio.subprocess.DEVNULL, stdout=PIPE, stderr=STDOUT
@@ -44,4 +55,3 @@ async def ensure_deployments() -> str:
     text = output.decode(errors="replace")
     if process.returncode:
         raise ProcessFailed("`prefect deploy --all` failed:\n" + "\n".join(text.splitlines()[-20:]))
-    return f"Deployments: {text.count('successfully created')} of prefect.yaml"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 
@@ -41,8 +42,12 @@ def start_worker(settings: Settings) -> bool:
     """Starts the worker unless it runs; the pool must exist."""
     command = [_prefect(), "worker", "start", "--pool", POOL, "--type", "process", "--name", "local"]
     command += ["--limit", str(settings.runs), "--install-policy", "never"]
-    polling = {"PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_WORKER_PREFETCH_SECONDS": "5"}
-    return _processes(settings)[1].start(command, {**os.environ, **environment(settings), **polling}, ROOT)
+    given = {
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PREFECT_WORKER_PREFETCH_SECONDS": "5",
+        "PATH": f"{Path(_prefect()).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+    }
+    return _processes(settings)[1].start(command, {**os.environ, **environment(settings), **given}, ROOT)
 
 
 def stop(settings: Settings) -> list[str]:

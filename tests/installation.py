@@ -9,9 +9,11 @@ from typing import cast
 import pytest
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
-from tests.e2e.lab import DOMAIN, ROOT, Lab, pause_schedule, reference
+from tests.e2e.lab import DOMAIN, ROOT, Lab, reference, schedule
 
 SECRET = "canary-secret-91c2e7"
+SCHEDULED = ("health-check", "finish-undeploys", "refresh-snapshots")
+"""A test that wants one to run by itself wakes it."""
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +25,8 @@ def installation() -> Iterator[Lab]:
         access = {PREFECT_API_URL: f"{settings.ui_url}/api", PREFECT_API_AUTH_STRING: lab.login}
         # Over those of the test harness, which other tests may have started in this process.
         with temporary_settings(access):
-            pause_schedule("health-check")
+            for flow in SCHEDULED:
+                schedule(flow, active=False)
             yield lab
     finally:
         lab.down()

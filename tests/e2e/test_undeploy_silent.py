@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.lab import ZONE, Lab, reference
+from tests.e2e.lab import ZONE, Lab, reference, schedule
 from tests.e2e.scenes import addresses, change_service, deploy, disturb, eventually, ours, sandbox
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
@@ -42,6 +42,7 @@ def test_an_undeploy_with_one_of_three_droplets_off_is_finished_by_itself(lab: L
     assert off.name in report
     assert addresses(lab) == set()
     assert ours(lab) == [off.name]
+    schedule("finish-undeploys", active=True)
     disturb(lab, off.id, power="on")
     eventually(lambda: not ours(lab), "the scheduled flow finishes it", 240, every=2.0)
     with sandbox(lab, "digitalocean") as client:

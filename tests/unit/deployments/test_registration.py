@@ -9,12 +9,13 @@ from typing import Any, cast
 import pytest
 import yaml
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolUpdate
 from prefect.settings import PREFECT_API_URL
 from pydantic import SecretStr, ValidationError
 
 from blocks.cloudflare import CloudflareCredentials
 from blocks.environment import Environment
-from deployments import documents, pools, registry
+from deployments import documents, pools, registered, registry
 from deployments.server import POOL
 from deployments.settings import Settings
 
@@ -65,6 +66,35 @@ def test_registering_twice_changes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_
     assert all(before[kind] for kind in COUNTED)
 
 
+def test_a_deployment_that_somebody_has_changed_or_deleted_is_registered_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", PREFECT_API_URL.value() or "")
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+
+    async def story() -> list[bool]:
+        await registry.ensure_deployments()
+        seen = [await registered.is_current()]
+        async with get_client() as client:
+            rollback = await client.read_deployment_by_name("rollback/rollback")
+            await client.update_deployment(rollback.id, DeploymentUpdate(description="somebody's"))
+            seen.append(await registered.is_current())
+            await client.delete_deployment((await client.read_deployment_by_name("logs/logs")).id)
+            await registry.ensure_deployments()
+            seen.append(await registered.is_current())
+            healed = await client.read_deployment_by_name("rollback/rollback")
+            seen.append(healed.description == described("rollback"))
+            seen.append((await client.read_deployment_by_name("logs/logs")).name == "logs")
+        return seen
+
+    assert asyncio.run(story()) == [True, False, True, True, True]
+
+
+def described(name: str) -> str:
+    """What `prefect.yaml` says of a deployment."""
+    return next(str(one["description"]) for one in DEPLOYMENTS if one["name"] == name)
+
+
 def test_the_pool_and_the_limits_are_as_written() -> None:
     async def twice() -> tuple[str, dict[str, int]]:
         for _ in range(2):
@@ -78,6 +108,23 @@ def test_the_pool_and_the_limits_are_as_written() -> None:
     kind, limits = asyncio.run(twice())
     assert kind == "process"
     assert {tag: limits[tag] for tag in pools.TAG_LIMITS} == pools.TAG_LIMITS
+
+
+def test_runs_start_directly_unless_somebody_has_chosen_another_command() -> None:
+    async def story() -> list[str]:
+        seen = []
+        for command in (None, "nice python -m prefect.engine"):
+            async with get_client() as client:
+                template = (await client.read_work_pool(POOL)).base_job_template
+                template["variables"]["properties"]["command"]["default"] = command
+                await client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=template))
+                await pools.ensure_pool()
+                template = (await client.read_work_pool(POOL)).base_job_template
+                seen.append(template["variables"]["properties"]["command"]["default"])
+        return seen
+
+    asyncio.run(pools.ensure_pool())
+    assert asyncio.run(story()) == [pools.COMMAND, "nice python -m prefect.engine"]
 
 
 def test_credentials_follow_the_settings_and_an_environment_that_a_person_edited_stays() -> None:
