@@ -13,7 +13,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -38,28 +38,37 @@ class Cursor:
     """The time of the last line that was read; before any was, since when lines count."""
     marks: tuple[str, ...] = ()
     """The digests of the last lines, oldest first; empty before any was read."""
-    cut: bool = False
-    """There was more than one check may read."""
+    latest: datetime | None = None
+    """The latest time of any line that was read; later than that of the last one where the clock was set back."""
     owed: bool = False
     """It was the current one, and what it writes to its end is still to be told."""
 
-    def after(self, entries: Sequence[LogEntry], *, cut: bool = False) -> Cursor:
+    def after(self, entries: Sequence[LogEntry]) -> Cursor:
         """The place behind these lines; without any, the marks are of no use any more."""
-        at = entries[-1].at if entries else self.at
-        return replace(self, at=at, marks=tuple(mark(entry) for entry in entries[-MARKS:]), cut=cut)
+        times = [entry.at for entry in entries]
+        marks = tuple(mark(entry) for entry in entries[-MARKS:])
+        return replace(self, at=times[-1] if times else self.at, marks=marks, latest=max([*times, self._latest]))
 
-    def unread(self, entries: Sequence[LogEntry], *, set_back: bool) -> tuple[int, bool]:
+    def in_order(self, now: datetime, slack: timedelta) -> bool:
+        """Whether lines after the place have later times than those before it, as far as anybody knows."""
+        return self.at <= now + slack and self._latest <= self.at + slack
+
+    @property
+    def _latest(self) -> datetime:
+        return self.latest or self.at
+
+    def unread(self, entries: Sequence[LogEntry], *, in_order: bool = True) -> tuple[int, bool]:
         """Where in these lines the unread ones begin, and whether the place itself was not among them.
 
         Args:
             entries: lines from a moment before the place on, in their order.
-            set_back: the clock has been set back since, so that times say nothing.
+            in_order: whether times say what comes after what; otherwise all are unread when the place is not found.
         """
         marks = set(self.marks)
         known = [number for number, entry in enumerate(entries) if mark(entry) in marks] if marks else []
         if known:
             return known[-1] + 1, False
-        later = (number for number, entry in enumerate(entries) if set_back or entry.at > self.at)
+        later = (number for number, entry in enumerate(entries) if not in_order or entry.at > self.at)
         return next(later, len(entries)), bool(marks)
 
 

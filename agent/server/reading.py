@@ -23,6 +23,8 @@ FIRST_LOOK: Final = timedelta(minutes=10)
 """How far back an observer's first check reads."""
 OVERLAP: Final = timedelta(seconds=1)
 """Lines of this long before the place are read again to find it: those of two streams come out of order."""
+SET_BACK_LINES: Final = 1000
+"""So many of the last are read when times are of no use."""
 STARTING: Final = timedelta(seconds=5)
 """Docker notes a start when it is done: what the process writes first has an earlier time."""
 LONGEST_SAMPLE: Final = 500
@@ -53,6 +55,16 @@ class Found:
             "ignored": str(self.ignored or ""),
             "note": "; ".join(filter(None, (note, *self.notes))),
         }
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Lines of a log, where the unread ones begin, whether the place was not among them, and whether there are more."""
+
+    entries: list[LogEntry]
+    start: int
+    lost: bool
+    cut: bool
 
 
 @dataclass(frozen=True)
@@ -98,27 +110,37 @@ class Reader:
         return found
 
     def _end(self, ended: Instance, cursor: Cursor) -> Found:
-        found = self._read_on(ended, cursor, replace(cursor, owed=False))
+        found = self._read_on(ended, cursor, cursor, ended=True)
         if not found.errors:
             return found
         note = f"of these errors, {found.errors} are of the container before it, release {ended.release}"
         return found + Found(notes=(note,))
 
-    def _read_on(self, instance: Instance, before: Cursor | None, cursor: Cursor) -> Found:
-        set_back = self.now + OVERLAP < cursor.at
-        overlap = timedelta(0) if cursor.cut else OVERLAP  # of a flood, a second may be all that a check may read
-        since = None if set_back else cursor.at - overlap
+    def _read_on(self, instance: Instance, before: Cursor | None, cursor: Cursor, *, ended: bool = False) -> Found:
         try:
-            entries, cut = read(self.engine, instance.id, since)
+            part = self._part(instance, cursor)
         except EngineError as error:
             return Found(notes=(f"the log could not be read: {error}",))
-        start, lost = cursor.unread(entries, set_back=set_back)
-        self.cursors.put(self.observer, instance.id, before, cursor.after(entries, cut=cut))
-        found = count(entries, start, instance)
-        if cut:
+        after = replace(cursor.after(part.entries), owed=cursor.owed and (part.cut or not ended))
+        self.cursors.put(self.observer, instance.id, before, after)
+        found = count(part.entries, part.start, instance)
+        if part.cut:
             return found + Found(notes=(_CUT,))
         gap = f"the log was rotated: lines after {cursor.at:%Y-%m-%d %H:%M:%S} UTC may be missing"
-        return found + Found(notes=(gap,)) if lost else found
+        return found + Found(notes=(gap,)) if part.lost else found
+
+    def _part(self, instance: Instance, cursor: Cursor) -> _Part:
+        """The lines from the place on, with some before it, by which it is known."""
+        if not cursor.in_order(self.now, OVERLAP):
+            entries, cut = read(self.engine, instance.id, None, SET_BACK_LINES)
+            start, lost = cursor.unread(entries, in_order=False)
+            return _Part(entries, start, lost, cut and lost)  # what is before the place was read before
+        for overlap in (OVERLAP, timedelta(0)):  # of a flood, a second may be more than a check may read
+            entries, cut = read(self.engine, instance.id, cursor.at - overlap)
+            start, lost = cursor.unread(entries)
+            if not cut or (start < len(entries) and not lost):
+                break
+        return _Part(entries, start, lost, cut)
 
     def _first(self, instance: Instance) -> datetime:
         began, back = instance.started_at, self.now - FIRST_LOOK
@@ -140,16 +162,16 @@ def of_run(engine: Engine, instance: Instance, container: str, begin: datetime, 
     return found + Found(notes=(_CUT.replace("since the last check", "of that run"),)) if cut else found
 
 
-def read(engine: Engine, container: str, since: datetime | None) -> tuple[list[LogEntry], bool]:
+def read(engine: Engine, container: str, since: datetime | None, most: int = MOST_LINES) -> tuple[list[LogEntry], bool]:
     """Lines of a container, by its id, and whether there are more; raises EngineError."""
     entries, size = list[LogEntry](), 0
-    with closing(engine.logs(container, tail=MOST_LINES, since=since)) as stream:
+    with closing(engine.logs(container, tail=most, since=since)) as stream:
         for entry in stream:
             entries.append(entry)
             size += len(entry.text)
             if size > MOST_BYTES:
                 return entries, True
-    return entries, len(entries) >= MOST_LINES
+    return entries, len(entries) >= most
 
 
 def count(entries: Sequence[LogEntry], start: int, instance: Instance) -> Found:

@@ -153,7 +153,7 @@ def test_the_log_of_the_last_run_counts_and_that_of_an_earlier_one_does_not(lab:
     for time, words in ((due, "ERROR the disk is full"), (datetime.now(UTC), "all is well")):
         begun = datetime.now(UTC)
         lab.engine.say(NAME, words)
-        ended = {"started_at": begun, "ended_at": datetime.now(UTC), "container": made.id}
+        ended: dict[str, Any] = {"started_at": begun, "ended_at": datetime.now(UTC), "container": made.id}
         runs.append(NAME, wire.JobRun(scheduled_for=time, **well, **ended))
         verdict = client.health(NAME)
         assert (verdict.verdict, verdict.evidence.get("log")) == (

@@ -184,6 +184,35 @@ def test_a_clock_that_is_set_hides_no_error_and_tells_none_twice(scene: Scene, j
     assert scene.look() == Found()
 
 
+@pytest.mark.parametrize("lines", [1, reading.SET_BACK_LINES, 3 * reading.SET_BACK_LINES])
+def test_of_a_long_log_a_clock_that_is_set_back_tells_nothing_twice_however_often_anybody_looks(
+    scene: Scene, lines: int
+) -> None:
+    scene.begins()
+    for _ in range(lines):
+        scene.engine.say(NAME, "ERROR before " + "x" * 500)
+    assert sum(scene.look().errors for _ in range(5)) == lines
+    scene.engine.jump(NOW - timedelta(hours=1))
+    assert [scene.look() for _ in range(3)] == [Found()] * 3
+    for number in range(3):
+        scene.engine.say(NAME, f"ERROR after {number}")
+        assert [scene.look().errors for _ in range(2)] == [1, 0]
+    scene.engine.jump(NOW + timedelta(minutes=1))
+    scene.engine.say(NAME, "ERROR in time again")
+    assert [scene.look().errors for _ in range(2)] == [1, 0]
+
+
+def test_the_end_of_a_container_that_was_replaced_is_read_in_parts_too(scene: Scene) -> None:
+    old = scene.begins()
+    scene.look()
+    for number in range(6):
+        scene.engine.say(NAME, f"ERROR {number} " + "x" * (reading.MOST_BYTES // 4))
+    scene.engine.exit(NAME)
+    scene.engine.rename(old, "previous")
+    scene.begins(2)
+    assert [scene.look().errors for _ in range(3)] == [4, 2, 0]
+
+
 def test_a_flood_is_read_in_parts_and_says_so(scene: Scene) -> None:
     scene.begins()
     scene.look()
@@ -314,7 +343,7 @@ def test_however_a_log_is_cut_into_checks_every_line_is_read_exactly_once(
     cursor, read = Cursor(NAME, NOW), list[LogEntry]()
     for end in [*sorted(min(cut, len(entries)) for cut in cuts), len(entries)]:
         shown = [one for one in entries[:end] if one.at >= cursor.at - reading.OVERLAP]
-        start, lost = cursor.unread(shown, set_back=False)
+        start, lost = cursor.unread(shown)
         assert not lost
         read += shown[start:]
         cursor = cursor.after(shown)
