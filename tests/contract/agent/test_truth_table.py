@@ -5,6 +5,7 @@ The time is always given, never waited for: the nights, the leap day and the run
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,12 +20,14 @@ from agent.server.ports import EngineError, Instance
 from agent.server.reading import MOST_LINES, Reader
 from tests.contract.agent.engines import SOCKET, Lab
 from tests.contract.sandbox.cloudflare.serving import until
-from tests.unit.agent.builders import KINDS, NAME, release, spec
+from tests.unit.agent.builders import KINDS, release, spec
 
 pytestmark = [
     pytest.mark.docker,
     pytest.mark.parametrize("shared_lab", [pytest.param("docker", marks=pytest.mark.docker)], indirect=True),
 ]
+NAME = f"9fe5e6_truth_p{os.getpid()}_web"
+"""Nobody else on this Docker has containers of that name."""
 SERVES = "/busybox httpd -f -p 8080 -h /"
 SLEEPS = "exec /busybox sleep 1000"
 CALM, LOUD = "echo all is well", "echo 'ERROR the disk is full' >&2"
@@ -78,8 +81,9 @@ class Table:
 
     def look(self, observer: str = "one", now: datetime | None = None, ran: float = 0.0) -> wire.Verdict:
         """What an observer is told of it."""
+        current, all_of_it = self.current, self.lab.engine.instances(NAME)
         reader = Reader(self.lab.engine, self.cursors, observer, now or datetime.now(UTC))
-        return health.look(reader, self.current, self.lab.engine.instances(NAME), ran)
+        return health.look(reader, current, all_of_it, ran)
 
 
 @pytest.fixture

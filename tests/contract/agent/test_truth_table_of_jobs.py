@@ -5,6 +5,7 @@ Both nights on which clocks turn, the leap day and the runs that were missed are
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,12 +23,14 @@ from agent.server import jobs
 from agent.server.ports import Instance
 from tests.contract.agent.engines import SOCKET, Lab
 from tests.contract.sandbox.cloudflare.serving import until
-from tests.unit.agent.builders import KINDS, NAME, release, spec
+from tests.unit.agent.builders import KINDS, release, spec
 
 pytestmark = [
     pytest.mark.docker,
     pytest.mark.parametrize("shared_lab", [pytest.param("docker", marks=pytest.mark.docker)], indirect=True),
 ]
+NAME = f"9fe5e6_truth_p{os.getpid()}_job"
+"""Nobody else on this Docker has containers of that name."""
 WELL, FAILS, LOUD = "echo all is well", "echo it fails; exit 3", "echo 'ERROR no disk'"
 LONG = "exec /busybox sleep 1000"
 FIRST_FAILS = "test -e /again && exec /busybox sleep 1000; /busybox touch /again; exit 3"
