@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test suite test-long check down lock bench-traffic bench-snapshots histories pictures simulate logs-report
+.PHONY: help demo test suite test-long check down lock bench-traffic bench-snapshots bench-health histories pictures simulate logs-report
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,10 @@ bench-snapshots: .venv/ready ## from "create droplet" to "serving": a custom sna
 HISTORIES ?= 5000
 histories: .venv/ready ## random histories of runs, faults and kills in memory, with fresh seeds (HISTORIES=5000)
 	HISTORIES=$(HISTORIES) $(BIN)/python -m pytest tests/histories/test_histories.py
+
+MINUTES ?= 0
+bench-health: .venv/ready ## what a health round of 100 droplets costs against a bare loop (at most twice), and in Prefect; with MINUTES=30 memory and database as well
+	$(BIN)/python -m tests.bench.health --minutes $(MINUTES)
 
 pictures: .venv/ready ## take the documentation's pictures anew, from the demo while it runs
 	$(BIN)/python -m tests.browser.pictures

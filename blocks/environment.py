@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from prefect.blocks.core import Block
-from pydantic import Field, HttpUrl
+from pydantic import ConfigDict, Field, HttpUrl, SecretStr
 
 from blocks.cloudflare import CloudflareCredentials
 from blocks.digitalocean import DigitalOceanCredentials
-from blocks.fields import Networks, Word, logo
+from blocks.fields import Networks, SecretUrl, Word, logo
+from blocks.notifications import Notifications
 from blocks.snapshot import Snapshot
 from fleet import naming
 from fleet.spec import EnvironmentSpec
@@ -26,6 +27,8 @@ class Environment(Block):
         print(environment.spec())
         ```
     """
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # it may be a secret
 
     _block_type_name: ClassVar[str | None] = "Environment"
     _block_type_slug: ClassVar[str | None] = "environment"
@@ -91,6 +94,20 @@ class Environment(Block):
         "worker and droplets is ever away.",
         ge=10,
         le=600,
+    )
+
+    notifications: Notifications | None = Field(
+        default=None,
+        title="Notifications",
+        description="Where people are told of changes. Its droplets use it too, to say that no health round comes any "
+        "more.",
+    )
+    heartbeat_url: SecretUrl = Field(
+        default=SecretStr(""),
+        title="Heartbeat address",
+        description="Asked (GET) after each completed health round, so that a service of yours can notice when none "
+        "is. Empty: nothing is.",
+        examples=["https://hc-ping.com/…"],
     )
 
     def spec(self, snapshot: Snapshot | None = None) -> EnvironmentSpec:

@@ -7,6 +7,7 @@ of a tab has no `kind`, so that the members of a Union must differ in the fields
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -45,6 +46,13 @@ def _not_masked(value: SecretStr) -> SecretStr:
     return value
 
 
+def _is_url(value: SecretStr) -> SecretStr:
+    """Raises ValueError for what is no address; the message does not hold it."""
+    if not re.fullmatch(r"https?://[^\s/?#@]+([/?][^\s#]*)?", value.get_secret_value()):
+        raise ValueError("This is no address. Write one like https://host/path, without user or password in it.")
+    return value
+
+
 def _texts(pattern: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": f"^{pattern}$"}})
 
@@ -77,6 +85,8 @@ Token = Annotated[SecretStr, AfterValidator(_not_masked)]
 """A token; what a form shows in its place is refused, so that no form can store that."""
 OptionalToken = Annotated[SecretStr, AfterValidator(lambda value: _not_masked(value) if value else value)]
 """A token that may be empty."""
+SecretUrl = Annotated[SecretStr, AfterValidator(lambda value: _is_url(_not_masked(value)) if value else value)]
+"""An address that may be a secret, and may be empty."""
 ArchiveFile = Annotated[str, checked(checks.check_archive), _text(checks.ARCHIVE)]
 """The absolute path of an archive on the worker's machine."""
 Subfolder = Annotated[str, checked(checks.check_subfolder), _text(checks.DOCKERFILE, empty=True)]

@@ -123,6 +123,15 @@ class Service(Block):
         "says so, `rebuild` deploys the service once the roll is done.",
     )
 
+    soak_minutes: int = Field(
+        0,
+        title="Time to soak (min)",
+        description="How long after each deploy its errors, its answers' times and its restarts are compared with the "
+        "release before, which serves again by itself when it does worse; 0: not at all.",
+        ge=0,
+        le=1440,
+    )
+
     def spec(self) -> spec.ServiceSpec:
         """The service as plans know it.
 

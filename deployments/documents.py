@@ -8,6 +8,7 @@ from blocks.base_image import BaseImage
 from blocks.cloudflare import CloudflareCredentials
 from blocks.digitalocean import DigitalOceanCredentials
 from blocks.environment import Environment
+from blocks.notifications import Notifications
 from blocks.release import Release
 from blocks.service import Service
 from blocks.snapshot import Snapshot
@@ -18,6 +19,7 @@ TYPES: tuple[type[Block], ...] = (
     CloudflareCredentials,
     Snapshot,
     BaseImage,
+    Notifications,
     Environment,
     Service,
     Release,

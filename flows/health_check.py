@@ -1,11 +1,11 @@
-"""The flow `health-check`: every droplet of every environment, asked at once."""
+"""The flow `health-check`: every droplet and every public name of every environment, asked at once."""
 
 from __future__ import annotations
 
 from prefect.runtime import flow_run
 
 from blocks.environment import Environment
-from tasks import health, kept
+from tasks import health, kept, rounds
 from tasks.runbooks import runbook
 
 
@@ -17,9 +17,11 @@ def run_name() -> str:
 
 @runbook("health-check", run_name)
 def health_check(environment: Environment | None = None) -> None:
-    """Asks every droplet how it is and shows what it found as a table; changes nothing there.
+    """Asks every droplet and every public name how it is; changes nothing there.
 
-    The `Release` blocks, which a rollback's form offers, are made those that the droplets have kept.
+    It shows what it found as a table (`fleet-health`) and the last hours as a timeline (`fleet-timeline`), and emits an
+    event (`deployer.verdict.*`) for each verdict that has changed since the round before. The `Release` blocks, which a
+    rollback's form offers, are made those that the droplets have kept.
 
     Args:
         environment: the only one to look at; empty: all that there are.
@@ -27,6 +29,7 @@ def health_check(environment: Environment | None = None) -> None:
     if health.another_round_runs():
         return
     environments = [environment] if environment else health.list_environments()
-    findings = [found for one in environments for found in health.sweep(one)]
+    findings = health.sweep_all(environments)
     kept.refresh_all(findings)
     health.report(findings)
+    rounds.finish(environments)

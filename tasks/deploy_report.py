@@ -17,7 +17,7 @@ from fleet.rollback import RollbackPlan
 from fleet.state import Container, Droplet, Image
 from tasks.images import Shipment
 from tasks.plans import Order
-from tasks.releases import HalfDone
+from tasks.releases import OVERTAKEN, HalfDone, LockLost
 from tasks.reports import fenced, published, table
 
 Kind = Literal["deploy", "rollback"]
@@ -88,6 +88,8 @@ class Report:
     def _outcome(self, error: Exception | None) -> str:
         if isinstance(error, HalfDone):
             return "❌ failed, and not everything could be taken back: the next deploy goes on from here"
+        if isinstance(error, LockLost):
+            return f"❌ failed, and {OVERTAKEN}"
         if error is not None and self.serves:
             return "⚠️ the release serves everywhere, but what comes after was not finished: run it again"
         if error is not None:
@@ -125,6 +127,8 @@ class Report:
 
     def _after(self, index: int, droplet: str, error: Exception | None) -> str:
         before = self._before(droplet)
+        if isinstance(error, LockLost):
+            return "unknown"
         if (error is not None and not self.serves) or not self.states:
             return "unchanged"
         now = next((one.release for one in self.states[index] if one.role == "current"), before)
@@ -159,6 +163,6 @@ def _moved(shipment: Shipment) -> str:
 
 
 def _logs(error: Exception) -> list[str]:
-    cause = error.__cause__ if isinstance(error, HalfDone) else error
+    cause = error.__cause__ if isinstance(error, HalfDone | LockLost) else error
     logs = cause.logs if isinstance(cause, HostsFailed) else {}
     return [part for host, log in logs.items() for part in (f"### The container's last lines on {host}", fenced(log))]

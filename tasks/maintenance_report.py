@@ -11,7 +11,7 @@ from blocks.environment import Environment
 from fleet.maintenance import MaintenancePlan
 from tasks.maintenance import told
 from tasks.plans import Order
-from tasks.releases import HalfDone
+from tasks.releases import OVERTAKEN, HalfDone, LockLost
 from tasks.reports import fenced, published, table
 
 
@@ -59,6 +59,8 @@ class Report:
     def _outcome(self, error: Exception | None) -> str:
         if isinstance(error, HalfDone):
             return "❌ failed, and not everything could be taken back: run it again"
+        if isinstance(error, LockLost):
+            return f"❌ failed, and {OVERTAKEN}"
         if error is not None:
             return "❌ failed: every droplet shows what it showed before"
         if self.plan.at_rest:
@@ -66,8 +68,9 @@ class Report:
         return f"🚧 visitors get {told(self.plan.page)}" if self.plan.page else "✅ visitors get the service again"
 
     def _droplets(self, error: Exception | None) -> str:
-        left = error.left if isinstance(error, HalfDone) else {}
         before = self.plan.before
+        left = error.left if isinstance(error, HalfDone) else {}
+        left = dict.fromkeys(before, "unknown") if isinstance(error, LockLost) else left
         now = {name: told(before[name] if error else self.plan.page) for name in before} | left
         rows = [(one.name, one.public_address, told(before[one.name]), now[one.name]) for one in self.plan.hosts]
         return table(("droplet", "address", "before", "now"), rows)

@@ -21,7 +21,7 @@ from tasks import containers, dns, droplets, images, peers, removal, reports
 from tasks.agents import reach
 from tasks.locks import Lock
 from tasks.policy import gather, reason, step
-from tasks.releases import UNDONE, HalfDone
+from tasks.releases import UNDONE, HalfDone, LockLost
 from tasks.rolls import Locks, RollOrder
 from tasks.waits import wait_for
 
@@ -59,12 +59,13 @@ def proven(move: Move, new: Droplet, held: Locks, environment: Environment) -> I
 
     Raises:
         HalfDone: not everything could be taken back.
+        LockLost: another run may have taken over.
     """
     try:
         yield
     except UNDONE as error:
         if not all(lock.holds() for lock in held.values()):
-            raise  # another run may have taken over: what is there now is its work
+            raise LockLost(error, "roll") from error
         get_run_logger().error("%s is not taken over by %s: taking it back.", move.old.name, new.name)
         if left := _take_back(move, new, held, environment):
             raise HalfDone(error, left, "roll") from error

@@ -24,6 +24,8 @@ from tasks.policy import gather, reason, settle, step
 UNDONE = (Exception, ExternalSignal, KeyboardInterrupt)
 """What a change is taken back for: a failure, and an end from outside, such as *Cancel* in the UI, which leaves a run
 half a minute before its process is killed."""
+OVERTAKEN = "its lock was lost: nothing was taken back, and what serves may be another run's work"
+"""What the report of a run says that was overtaken."""
 MOST = 20
 """All that a droplet may keep: what a failure leaves is for the next run to tidy up."""
 
@@ -40,6 +42,17 @@ class HalfDone(PermanentError):
         self.left = left
 
 
+class LockLost(PermanentError):
+    """A change failed without its lock: nothing was taken back, because what serves may be another run's work."""
+
+    def __init__(self, error: BaseException, flow: str) -> None:
+        super().__init__(
+            f"{reason(error)}\nThe lock was lost meanwhile, so that nothing was taken back: what serves now may be "
+            "another run's work.",
+            hint=f"See what serves, and run the {flow} again if that is not what you want.",
+        )
+
+
 @contextmanager
 def undoing(lock: Lock, what: str, undo: Callable[[], dict[str, str]], flow: str = "deploy") -> Iterator[None]:
     """Calls `undo` when what is inside fails or the run is cancelled; the error goes on afterwards.
@@ -52,12 +65,13 @@ def undoing(lock: Lock, what: str, undo: Callable[[], dict[str, str]], flow: str
 
     Raises:
         HalfDone: not everything could be taken back.
+        LockLost: another run may have taken over.
     """
     try:
         yield
     except UNDONE as error:
         if not lock.holds():
-            raise  # another run may have taken over: what is there now is its work
+            raise LockLost(error, flow) from error
         get_run_logger().error("%s: taking every one of them back.", what)
         if left := undo():
             raise HalfDone(error, left, flow) from error

@@ -12,7 +12,7 @@ from blocks.environment import Environment
 from fleet.errors import HostsFailed
 from fleet.roll import Move, RollPlan
 from fleet.state import Droplet
-from tasks.releases import HalfDone
+from tasks.releases import HalfDone, LockLost
 from tasks.reports import fenced, published, table
 
 
@@ -57,7 +57,7 @@ class Report:
         parts += [f"⚠️ {warning}" for warning in self.warnings]
         if error is not None:
             parts += ["## What happened", fenced(str(error))]
-        cause = error.__cause__ if isinstance(error, HalfDone) else error
+        cause = error.__cause__ if isinstance(error, HalfDone | LockLost) else error
         if isinstance(cause, HostsFailed):
             parts += [f"### Last lines of {name}\n\n{fenced(log)}" for name, log in sorted(cause.logs.items())]
         if self.plan.snapshot != self._default:

@@ -159,6 +159,14 @@ class AgentClient(ImageCalls):
         """Replace the whole table; returns once it is in use."""
         return self._call(wire.PeerTable, "PUT", "/peers", body, seconds=PEERS_SECONDS)
 
+    def vigil(self) -> wire.VigilState:
+        """How it stands with the health rounds, as the droplet sees it."""
+        return self._call(wire.VigilState, "GET", "/vigil")
+
+    def write_vigil(self, body: wire.Vigil) -> wire.VigilState:
+        """Where the droplet tells people that no health round comes any more, and who tells before it."""
+        return self._call(wire.VigilState, "PUT", "/vigil", body)
+
     def seal(self) -> wire.Ping:
         """Have the droplet forget all that a snapshot must not carry; its agent ends."""
         return self._call(wire.Ping, "POST", "/seal")

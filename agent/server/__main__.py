@@ -17,6 +17,7 @@ from agent.server.instances import Place
 from agent.server.peers import names_of, peers_of
 from agent.server.router import Router
 from agent.server.secret_files import SecretFiles
+from agent.server.vigil import Vigil
 from agent.server.watchdog import Watchdog
 
 log = logging.getLogger("agent")
@@ -45,7 +46,7 @@ def main(arguments: list[str]) -> int:
         peers = peers_of(found, engine)
         threading.Thread(target=peers.mend, daemon=True).start()
         watching: list[Watchdog] = []
-        make = partial(create_app, found, engine, router, table=peers, watch=partial(_watch, watching))
+        make = partial(create_app, found, engine, router, table=peers, watch=partial(_watch, watching), keep=_keep)
         alive = partial(_alive, watching)
         asyncio.run(serve.serve(make, found, engine, router, alive))
     return 0
@@ -54,6 +55,10 @@ def main(arguments: list[str]) -> int:
 def _watch(watching: list[Watchdog], watchdog: Watchdog) -> None:
     threading.Thread(target=watchdog.run, name="watchdog", daemon=True).start()
     watching.append(watchdog)
+
+
+def _keep(vigil: Vigil) -> None:
+    threading.Thread(target=vigil.run, name="vigil", daemon=True).start()
 
 
 def _alive(watching: list[Watchdog]) -> bool:

@@ -29,10 +29,12 @@ from agent.server.routes import (
     routing,
     upgrades,
     uploads,
+    vigil,
 )
 from agent.server.settings import Settings
 from agent.server.upgrades import Upgrades
 from agent.server.uploads import Uploads
+from agent.server.vigil import Vigil
 from agent.server.watchdog import Watchdog
 from agent.server.work import Work
 
@@ -44,14 +46,16 @@ def create_app(
     stop: Callable[[], None] = lambda: None,
     table: Peers | None = None,
     watch: Callable[[Watchdog], None] = lambda watchdog: None,
+    keep: Callable[[Vigil], None] = lambda vigil: None,
 ) -> ASGIApp:
     """The application of one droplet: only `/ping` and `/enrol` until it has its secret, then everything else.
 
-    `watch` is given the watchdog that belongs to it, to start it.
+    `watch` is given the watchdog that belongs to it, and `keep` the vigil, to start them.
     """
     context = create_context(settings, engine, router, stop, table)
     if settings.enrolled:
         watch(context.watchdog)
+        keep(context.vigil)
     return guarded(create_api(context), settings)
 
 
@@ -75,6 +79,7 @@ def create_context(
         peers=table or peers_of(settings, engine),
         upgrades=other_version,
         watchdog=Watchdog(settings.state / "watchdog.json", engine, leases, work.busy),
+        vigil=Vigil(settings.droplet, settings.state, settings.secret),
         stop=stop,
     )
 
@@ -82,7 +87,7 @@ def create_context(
 def create_api(context: Context) -> FastAPI:
     """The routes, with nothing around them that would keep anybody out."""
     app = FastAPI(title="Deployer node agent", version=agent.__version__, docs_url=None, redoc_url=None)
-    enrolled = (node, containers, leases, images, routing, peers, inventory, upgrades, uploads, examination)
+    enrolled = (node, containers, leases, images, routing, peers, inventory, upgrades, uploads, examination, vigil)
     for part in enrolled if context.settings.enrolled else (enrol,):
         app.include_router(part.routes(context))
     errors.install(app)

@@ -8,7 +8,7 @@ from agent import wire
 from agent.runs import Runs
 from agent.server import instances, table
 from agent.server.errors import Failure
-from agent.server.ports import Engine, EngineError, Instance, Router, RouterError, full_name
+from agent.server.ports import Count, Engine, EngineError, Instance, Router, RouterError, full_name
 from agent.server.slots import Service
 
 
@@ -134,16 +134,15 @@ def describe(
 ) -> tuple[wire.Container, ...]:
     """Containers as the protocol has them; counters are 0 when nginx does not answer."""
     try:
-        totals, routes = router.totals(), router.read()
+        counts, routes = router.counts(), router.read()
     except RouterError:
-        totals, routes = {}, table.NOTHING
-    described = ((one, _container(one, router, totals, routes, judge)) for one in found)
+        counts, routes = (), table.NOTHING
+    known = {(one.container, one.release): one for one in counts}
+    described = ((one, _container(one, known.get((one.name, one.release)), routes, judge)) for one in found)
     return tuple(container.model_copy(update={"watch": told(one)}) for one, container in described)
 
 
-def _container(
-    one: Instance, router: Router, totals: dict[tuple[str, str], int], routes: wire.Routes, judge: Judge | None
-) -> wire.Container:
+def _container(one: Instance, count: Count | None, routes: wire.Routes, judge: Judge | None) -> wire.Container:
     return wire.Container(
         name=one.name,
         role=one.role,
@@ -157,18 +156,13 @@ def _container(
         port=one.port,
         address=one.address,
         memory_mib=one.memory_mib,
-        requests_in_flight=_in_flight(one, router) if totals and one.running else 0,
-        requests_total=totals.get((one.name, one.release), 0),
+        requests_in_flight=max(count.in_flight, 0) if count and one.running else 0,
+        requests_total=count.total if count else 0,
+        requests_errors=count.errors if count else 0,
+        requests_seconds=count.seconds if count else 0.0,
         maintenance=one.role == "current" and table.page_of(routes, one.name) is not None,
         verdict=judge(one) if judge else None,
     )
-
-
-def _in_flight(one: Instance, router: Router) -> int:
-    try:
-        return router.in_flight(one.name, one.release)
-    except RouterError:
-        return 0
 
 
 def _absent(name: str, role: wire.Role) -> Failure:

@@ -17,6 +17,7 @@ from agent.server.settings import Settings
 from agent.server.slots import Service
 from agent.server.upgrades import Upgrades
 from agent.server.uploads import Uploads
+from agent.server.vigil import Vigil
 from agent.server.watchdog import Watchdog
 from agent.server.work import Work
 
@@ -36,6 +37,7 @@ class Context:
     peers: Peers
     upgrades: Upgrades
     watchdog: Watchdog
+    vigil: Vigil
     stop: Callable[[], None]
     """Ends the process once the present answer is out; systemd starts it again."""
 

@@ -222,6 +222,20 @@ class Engine(Protocol):
         """Remove those that are `unused`; the ids of those removed."""
 
 
+@dataclass(frozen=True)
+class Count:
+    """What nginx counted for one release of one container since it started."""
+
+    container: str
+    release: str
+    in_flight: int
+    total: int
+    errors: int
+    """Answers of 500 and above."""
+    seconds: float
+    """How long all answers together took."""
+
+
 class Router(Protocol):
     """nginx on this droplet: a table of routes, and what it counted. Raises RouterError when nginx does not answer."""
 
@@ -237,8 +251,8 @@ class Router(Protocol):
     def in_flight(self, container: str, release: str) -> int:
         """How many requests of a release are being answered."""
 
-    def totals(self) -> dict[tuple[str, str], int]:
-        """How many requests each (container, release) has had since nginx started."""
+    def counts(self) -> tuple[Count, ...]:
+        """What was counted for every release since nginx started."""
 
     def check(self) -> tuple[bool, str]:
         """Whether nginx answers and has the table that it should have, and what is wrong if not."""

@@ -11,32 +11,17 @@ import http.client
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from agent import wire
-from agent.server.ports import RouterError
+from agent.server.ports import Count, RouterError
 from agent.server.secret_files import write_private
 from agent.unix_http import UnixConnection
 
 CALL_SECONDS: Final = 5.0
-
-
-@dataclass(frozen=True)
-class Count:
-    """What nginx counted for one release of one container since it started."""
-
-    container: str
-    release: str
-    in_flight: int
-    total: int
-    errors: int
-    """Answers of 500 and above."""
-    seconds: float
-    """How long all answers together took."""
 
 
 class Router:
@@ -65,10 +50,6 @@ class Router:
         """How many requests of a release are being answered."""
         counts = [one for one in self.counts() if (one.container, one.release) == (container, release)]
         return max(sum(one.in_flight for one in counts), 0)
-
-    def totals(self) -> dict[tuple[str, str], int]:
-        """How many requests each (container, release) has had since nginx started."""
-        return {(one.container, one.release): one.total for one in self.counts()}
 
     def counts(self) -> tuple[Count, ...]:
         """All that nginx counted."""

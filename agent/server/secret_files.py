@@ -27,22 +27,41 @@ LENT = ".lent"
 """Below it is what builds were given; no container has such a name."""
 
 
+class Sealed:
+    """Bytes that only a droplet with this secret can read; each belongs to a label."""
+
+    def __init__(self, secret: str) -> None:
+        key = HKDF(hashes.SHA256(), 32, salt=None, info=b"deployer:sealed-secrets").derive(bytes.fromhex(secret))
+        self._cipher = ChaCha20Poly1305(key)
+
+    def seal(self, content: bytes, label: bytes) -> bytes:
+        """What may lie on the disk."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, content, label)
+
+    def open(self, sealed: bytes, label: bytes) -> bytes:
+        """The content.
+
+        Raises:
+            cryptography.exceptions.InvalidTag: it was sealed under another secret or label, or is damaged.
+        """
+        return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], label)
+
+
 class SecretFiles:
     """The secrets of all containers of the droplet; each belongs to a name and a release."""
 
     def __init__(self, run: Path, state: Path, secret: str) -> None:
         self._plain = run / "secrets"
         self._sealed = state / "secrets"
-        key = HKDF(hashes.SHA256(), 32, salt=None, info=b"deployer:sealed-secrets").derive(bytes.fromhex(secret))
-        self._cipher = ChaCha20Poly1305(key)
+        self._cipher = Sealed(secret)
 
     def write(self, name: str, release: str, values: Mapping[str, str]) -> Path | None:
         """Keep a container's secrets; the directory to bind into it, or None when it has none."""
         if not values:
             return None
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        sealed = self._cipher.encrypt(nonce, json.dumps(dict(values)).encode(), _label(name, release))
-        write_private(self._sealed / name / release, nonce + sealed)
+        sealed = self._cipher.seal(json.dumps(dict(values)).encode(), _label(name, release))
+        write_private(self._sealed / name / release, sealed)
         return self._unfold(name, release, values)
 
     def restore(self) -> int:
@@ -52,7 +71,7 @@ class SecretFiles:
         for path in files:
             name, release, content = path.parent.name, path.name, path.read_bytes()
             try:
-                plain = self._cipher.decrypt(content[:_NONCE_BYTES], content[_NONCE_BYTES:], _label(name, release))
+                plain = self._cipher.open(content, _label(name, release))
             except InvalidTag:
                 path.unlink()  # sealed under another droplet's secret: nobody can read it here
                 continue

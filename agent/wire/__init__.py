@@ -52,6 +52,16 @@ from agent.wire.inventory import Inventory
 from agent.wire.jobs import JobRun, JobRuns
 from agent.wire.leases import Lease, LeaseRequest, Leases
 from agent.wire.node import Disk, Enrol, LogLine, Logs, Node, Ping
+from agent.wire.notices import (
+    HEALTH_ROUND,
+    Channel,
+    MailChannel,
+    Neighbour,
+    SlackChannel,
+    Vigil,
+    VigilState,
+    WebhookChannel,
+)
 from agent.wire.peers import PEER_PORT, Peer, PeerList, Peers, PeerTable
 from agent.wire.routes import Maintenance, Route, Routes
 from agent.wire.upgrades import Confirm, Installed, Upgrade, UpgradeOrder, UpgradePhase
@@ -63,6 +73,7 @@ __all__ = [
     "DIGEST",
     "DOCKERFILE",
     "FENCING_HEADER",
+    "HEALTH_ROUND",
     "HOST",
     "IGNORE",
     "KEY_HEADER",
@@ -74,6 +85,7 @@ __all__ = [
     "Build",
     "BuildEvent",
     "Changed",
+    "Channel",
     "Confirm",
     "Container",
     "ContainerSpec",
@@ -104,8 +116,10 @@ __all__ = [
     "LogRules",
     "Logs",
     "Look",
+    "MailChannel",
     "Maintenance",
     "Name",
+    "Neighbour",
     "Node",
     "Peer",
     "PeerList",
@@ -123,6 +137,7 @@ __all__ = [
     "Rollback",
     "Route",
     "Routes",
+    "SlackChannel",
     "Slot",
     "Stop",
     "Upgrade",
@@ -132,7 +147,10 @@ __all__ = [
     "Variable",
     "Verdict",
     "VerdictWord",
+    "Vigil",
+    "VigilState",
     "Volume",
     "Watch",
+    "WebhookChannel",
     "fingerprint",
 ]

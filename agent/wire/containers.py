@@ -148,6 +148,10 @@ class Container(Reply):
     """What it may use."""
     requests_in_flight: int = 0
     requests_total: int = 0
+    requests_errors: int = 0
+    """Answers of 500 and above."""
+    requests_seconds: float = 0.0
+    """How long all answers together took."""
     maintenance: bool = False
     """Whether visitors get the maintenance page instead of what it answers."""
     verdict: Verdict | None = None

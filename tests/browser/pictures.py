@@ -10,19 +10,38 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from playwright.sync_api import Page, expect
+from prefect.settings import PREFECT_HOME, temporary_settings
 
 from blocks.environment import Environment
 from deployments import server
-from deployments.settings import ROOT, load
+from deployments.settings import ROOT, Settings, load
+from fleet.state import VerdictWord
+from tasks.health import files
+from tasks.health.history import History, Span
 from tests.browser.ui import RUN_MS, SCREEN_MS, Started, Ui, window
 
 FOLDER = ROOT / "docs" / "images"
 PAGE = ROOT / "examples" / "hello" / "page.html"
 ENVIRONMENT, SERVICE = "demo-prod", "hello"
 WIDTH = 1440
+TROUBLES: tuple[tuple[VerdictWord, ...], ...] = (
+    ("healthy",),
+    ("healthy",) * 20 + ("unhealthy",) + ("healthy",) * 9,
+    ("healthy",) * 9 + ("degraded", "degraded") + ("healthy",) * 9,
+    ("healthy",) * 12 + ("unknown",) + ("healthy",) * 5,
+)
+"""What some have been through in the last five hours, in equal parts."""
+REASONS: dict[VerdictWord, str] = {
+    "healthy": "it answers",
+    "degraded": "3 error(s) in the log",
+    "unhealthy": "nobody listens on its port: connection refused",
+    "unknown": "the agent did not answer: too slow",
+}
 
 
 def main() -> None:
@@ -37,6 +56,7 @@ def main() -> None:
         with_the_page(ui)
         back(ui)
         table(ui)
+        hours(ui, settings)
         gone(ui)
         deployed(ui)
 
@@ -149,6 +169,27 @@ def table(ui: Ui) -> None:
     """The fleet's health."""
     ui.check_health()
     shot(ui, "health-table", height=700)
+
+
+def hours(ui: Ui, settings: Settings) -> None:
+    """The last hours; the demo is minutes old, so what came before is made up."""
+    with temporary_settings({PREFECT_HOME: settings.home}), files.locked():
+        files.write(with_a_past(files.read()))
+    ui.check_health("fleet-timeline")
+    shot(ui, "health-timeline", height=900)
+
+
+def with_a_past(known: History) -> History:
+    """The same subjects, well for hours, but for some trouble of some of them."""
+    pasts = {}
+    for number, (key, past) in enumerate(known.pasts.items()):
+        begun = past.spans[0].begun
+        words = TROUBLES[number % len(TROUBLES)]
+        ends = [begun - timedelta(hours=5) / len(words) * left for left in range(len(words), -1, -1)]
+        told = zip(words, ends, ends[1:], strict=False)
+        spans = [Span(word, REASONS[word], one, other - timedelta(minutes=1)) for word, one, other in told]
+        pasts[key] = replace(past, spans=(*spans, *past.spans), since=begun)
+    return History(pasts)
 
 
 def gone(ui: Ui) -> None:

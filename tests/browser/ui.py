@@ -35,6 +35,8 @@ RUN_MS = 300_000
 """How long a run may take."""
 CLICKS = 5
 """How often a person tries to start a run."""
+PLOT = "who was how when"
+"""The timeline's picture."""
 ROUNDS = 4
 """How many health checks a person starts at most: one that meets a scheduled round leaves without a table."""
 
@@ -162,15 +164,18 @@ class Ui:
         self.page.locator("a[href*='/artifacts/artifact/']").first.click()
         self.page.wait_for_url("**/artifacts/artifact/**", timeout=SCREEN_MS)
 
-    def check_health(self) -> None:
-        """Starts health checks until one has looked, and opens its table."""
+    def check_health(self, artifact: str = "fleet-health") -> None:
+        """Starts health checks until one has looked, and opens its table, or its timeline."""
         for _ in range(ROUNDS):
             run = self.quick_run("health-check")
             self.follow(run)
             if self.has_artifact(run):
                 break
-        self.open_artifact("fleet-health")
-        expect(self.page.get_by_role("table")).to_be_visible(timeout=RUN_MS)
+        self.open_artifact(artifact)
+        shown = (
+            self.page.get_by_role("table") if artifact == "fleet-health" else self.page.get_by_role("img", name=PLOT)
+        )
+        expect(shown.first).to_be_visible(timeout=RUN_MS)
 
     def first_task_seconds(self, run: Started) -> float:
         """From the click to the first task of the run."""

@@ -6,13 +6,13 @@ import contextlib
 import html
 import http.client
 import socket
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from threading import RLock, Thread
 from typing import NamedTuple
 
 from agent import wire
-from agent.server.ports import RouterError
+from agent.server.ports import Count, RouterError
 
 
 class Killed(BaseException):
@@ -91,6 +91,8 @@ class FakeRouter:
         self.drift = ""
         self.busy: Counter[tuple[str, str]] = Counter()
         self.counted: Counter[tuple[str, str]] = Counter()
+        self.failed: Counter[tuple[str, str]] = Counter()
+        self.took: defaultdict[tuple[str, str], float] = defaultdict(float)
         self._lock = RLock()
 
     def read(self) -> wire.Routes:
@@ -115,10 +117,14 @@ class FakeRouter:
         with self._call("in_flight"):
             return self.busy[container, release]
 
-    def totals(self) -> dict[tuple[str, str], int]:
-        """How many visitors `get` has sent to each release."""
-        with self._call("totals"):
-            return dict(self.counted)
+    def counts(self) -> tuple[Count, ...]:
+        """How many visitors `get` has sent to each release, and what `failed` and `took` say of them."""
+        with self._call("counts"):
+            known = {*self.counted, *self.busy}
+            return tuple(
+                Count(*one, self.busy[one], self.counted[one], self.failed[one], self.took[one])
+                for one in sorted(known)
+            )
 
     def check(self) -> tuple[bool, str]:
         """Good, unless `drift` says otherwise."""
@@ -140,7 +146,14 @@ class FakeRouter:
         return Answer(*self._forward(route, path), {})
 
     def _forward(self, route: wire.Route, path: str) -> tuple[int, str]:
-        self.counted[route.container, route.release] += 1
+        known = (route.container, route.release)
+        self.counted[known] += 1
+        status, body = self._fetch(route, path)
+        self.failed[known] += status >= 500
+        return status, body
+
+    @staticmethod
+    def _fetch(route: wire.Route, path: str) -> tuple[int, str]:
         with contextlib.closing(http.client.HTTPConnection(route.address, route.port, timeout=5)) as connection:
             try:
                 connection.request("GET", path, headers={"Host": route.host})

@@ -75,6 +75,7 @@ def fleet(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Fleet]:
     if request.node.get_closest_marker("engine"):
         for needed in ("prefect", "quick"):
             request.getfixturevalue(needed)
+        request.getfixturevalue("monkeypatch").setattr("tasks.health.files.folder", lambda: tmp_path / "health")
         with open_fleet(tmp_path) as opened:
             yield opened
         return

@@ -111,7 +111,7 @@ class Machine(ABC):
             "engine.images",
         }
         looks |= {"engine.strangers", "engine.volume_names"}
-        looks |= {"router.read", "router.totals", "router.in_flight", "router.check", "router.update"}
+        looks |= {"router.read", "router.counts", "router.in_flight", "router.check", "router.update"}
         calls = [*self.engine.crashes.calls, *self.router.crashes.calls]
         return [call for call in calls if call not in looks]
 

@@ -22,7 +22,9 @@ from flows.rollback import rollback
 from flows.undeploy import undeploy
 from tasks import encounters, locks
 from tasks.agents import Leased, reach
+from tasks.releases import OVERTAKEN
 from tests.contract.sandbox.cloudflare.serving import until
+from tests.flows.artifacts import latest
 from tests.flows.fleet_of_fakes import Fleet
 from tests.flows.machines import Machine
 from tests.unit.agent.test_leases import Clock
@@ -176,6 +178,8 @@ def test_a_paused_run_blocks_no_longer_than_its_lease_and_is_refused_everywhere_
     pause.go_on.set()
     error = failed(late)
     assert "another run may have taken over" in str(error)
+    assert "The lock was lost meanwhile, so that nothing was taken back" in str(error)
+    assert f"❌ failed, and {OVERTAKEN}" in latest("deploy-demo-prod-hello")
     assert [changed(machine) for machine in fleet.machines] == before
     assert fleet.dns.all == records
     assert fleet.serving == serving == {fleet.machines[0].releases["current"]}

@@ -280,7 +280,10 @@ def test_a_health_check_finds_a_service_under_maintenance_well_and_says_why_nobo
     deploy(fleet.service(replicas=1))
     begin(fleet, replicas=1)
     health_check(fleet.environment())
-    (row,) = [row for row in json.loads(latest("fleet-health")) if row["container"] != "(the droplet)"]
+    rows = {row["container"]: row for row in json.loads(latest("fleet-health"))}
+    assert rows.pop("(the droplet)")["verdict"].endswith(" healthy")
+    assert rows.pop(DOMAIN)["reason"] == "visitors get the maintenance page"
+    (row,) = rows.values()
     assert row["verdict"].endswith(" healthy")
     assert row["reason"].startswith("under maintenance; ")
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
+from blocks.digitalocean import DigitalOceanCredentials
 from fleet.errors import InvalidInput, PermanentError
 from flows.deploy import deploy
 from flows.health_check import health_check
 from flows.logs import logs
+from tasks.health import events, upkeep
 from tests.flows.artifacts import latest
-from tests.flows.fleet_of_fakes import Fleet
+from tests.flows.fleet_of_fakes import DOMAIN, Fleet
 
 
 @pytest.mark.engine
@@ -26,6 +31,7 @@ def test_a_health_sweep_reports_unknown_for_a_silent_droplet_and_changes_nothing
         ("unknown", silent.name, "(the droplet)"),
         ("healthy", well.name, "(the droplet)"),
         ("healthy", well.name, next(iter(well.engine.instances())).name),
+        ("healthy", "(through the edge)", DOMAIN),
     ]
     assert "did not answer" in rows[0]["reason"]
     assert fleet.changes == before
@@ -40,11 +46,69 @@ def test_a_health_sweep_tells_a_container_that_does_not_answer_from_one_that_com
     dead.engine.exit(name, 3)
     complaining.engine.say(name, "ERROR the disk is slow", "stderr")
     health_check(fleet.environment())
-    found = {row["droplet"]: row for row in json.loads(latest("fleet-health")) if row["container"] == name}
+    rows = json.loads(latest("fleet-health"))
+    found = {row["droplet"]: row for row in rows if row["container"] == name}
     assert found[dead.name]["verdict"].endswith(" unhealthy")
     assert "exit code 3" in found[dead.name]["reason"]
     assert found[complaining.name]["verdict"].endswith(" degraded")
     assert "1 error(s) in the log" in found[complaining.name]["reason"]
+
+
+@pytest.mark.engine
+def test_a_health_check_tells_what_changed_since_the_round_before_and_keeps_the_versions_of_an_hour(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, str]] = []
+    monkeypatch.setattr(events.announce, "__defaults__", (lambda **event: told.append(_brief(event)),))
+    monkeypatch.setattr("tasks.health.upkeep.VERSIONS", 2)
+    deploy(fleet.service())
+    dead = fleet.machines[0]
+    name = next(iter(dead.engine.instances())).name
+    health_check(fleet.environment())
+    assert told == [], "a first look that is well is no news"
+    dead.engine.exit(name, 3)
+    for _ in range(3):
+        health_check(fleet.environment())
+    key = f"deployer.container.demo-prod.{dead.name}.{name}"
+    assert [one for one in told if one[1] == key] == [("deployer.verdict.unhealthy", key)]
+    assert "🟢 healthy → 🔴 unhealthy" in latest("fleet-timeline")
+    with get_client(sync_client=True) as client:
+        for artifact in ("fleet-health", "fleet-timeline"):
+            wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[artifact]))
+            assert len(client.read_artifacts(artifact_filter=wanted)) == 2
+            assert upkeep.prune_versions(client, artifact) == 0, "once more changes nothing"
+
+
+def _brief(event: dict[str, Any]) -> tuple[str, str]:
+    return event["event"], event["resource"]["prefect.resource.id"]
+
+
+@pytest.mark.engine
+def test_an_environment_whose_droplets_nobody_can_list_is_told_and_hides_no_other(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(fleet.service(replicas=1))
+    nowhere = DigitalOceanCredentials.model_validate({"token": "dop_v1_x", "api_url": "https://127.0.0.1:1"})
+    environments = [fleet.environment(name="staging", digitalocean=nowhere), fleet.environment()]
+    monkeypatch.setattr("tasks.health.list_environments", lambda: environments)
+    health_check()
+    rows = json.loads(latest("fleet-health"))
+    assert [(row["environment"], row["droplet"], row["verdict"].split()[-1]) for row in rows] == [
+        ("demo-staging", "(all)", "unknown"),
+        *[("demo-prod", fleet.machines[0].name, "healthy")] * 2,
+        ("demo-prod", "(through the edge)", "healthy"),
+    ]
+    assert "DigitalOcean at https://127.0.0.1:1 did not answer" in rows[0]["reason"]
+
+
+@pytest.mark.engine
+def test_a_service_that_visitors_do_not_reach_is_found_though_its_droplet_is_well(fleet: Fleet) -> None:
+    deploy(fleet.service(replicas=1))
+    fleet.machines[0].router.update(lambda known: known.model_copy(update={"routes": ()}))
+    health_check(fleet.environment())
+    found = {row["container"]: row["verdict"].split()[-1] for row in json.loads(latest("fleet-health"))}
+    assert found.pop(DOMAIN) == "unhealthy"
+    assert set(found.values()) == {"healthy"}
 
 
 def test_logs_shows_the_last_lines_of_every_droplet(fleet: Fleet) -> None:

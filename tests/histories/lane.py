@@ -29,17 +29,22 @@ LOGGING = (
     "bases",
     "builds",
     "deploy_report",
+    "heartbeats",
     "images",
     "kept",
     "locks",
     "maintenance",
     "maintenance_report",
+    "notices",
     "peers",
     "plans",
     "policy",
     "releases",
     "removal",
+    "soak_rollbacks",
+    "soaks",
     "tombstones",
+    "vigils",
     "workbench",
 )
 TIMED = (
@@ -55,8 +60,17 @@ TIMED = (
     "tasks.rollouts",
     "tasks.waits",
 )
-DATED = ("tasks.peers", "tasks.plans", "tasks.removal")
-POOLED = ("tasks.kept", "tasks.leftovers", "tasks.locks", "tasks.plans", "tasks.room", "agent.server.work")
+DATED = ("tasks.peers", "tasks.plans", "tasks.removal", "tasks.soaks", "tasks.vigils")
+POOLED = (
+    "tasks.kept",
+    "tasks.leftovers",
+    "tasks.locks",
+    "tasks.plans",
+    "tasks.room",
+    "tasks.soaks",
+    "tasks.vigils",
+    "agent.server.work",
+)
 
 
 class Quiet:

@@ -21,6 +21,7 @@ Names = frozenset[str]
 HALF = "not everything could be taken back"
 SERVES = "the release serves everywhere, but what comes after was not finished"
 BACK = "every droplet serves what it served before"
+LOST = "its lock was lost: nothing was taken back"
 """What the report of a failed run says."""
 
 
@@ -109,7 +110,7 @@ def check_serves(
 def check_failed(lane: Lane, service: str, was: Before, report: str) -> None:
     """A service after a run that failed, by what its report says: as before, unless the new release serves already."""
     now = before(lane, service)
-    if HALF in report:
+    if HALF in report or LOST in report:
         return
     if SERVES in report:
         led = {address for _, address in now.leads}

@@ -42,6 +42,8 @@ def routes(context: Context) -> APIRouter:
     @router.get("/node", summary="Docker, nginx, disk, memory, load, clock, and all containers with verdicts")
     async def node(observer: Observer = "anonymous", clock: Clock = None) -> wire.Node:
         look = _look(observer, clock)
+        if observer == wire.HEALTH_ROUND:
+            await context.work.call(context.vigil.round)
         docker, nginx = await asyncio.gather(context.work.call(_docker, context), context.work.call(_nginx, context))
         found: tuple[Instance, ...] = ()
         with contextlib.suppress(EngineError):  # then Docker's own verdict says so

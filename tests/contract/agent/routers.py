@@ -56,6 +56,11 @@ def nginx() -> Iterator[Nginx]:
         shutil.rmtree(folder)
 
 
+def totals(router: Router) -> dict[tuple[str, str], int]:
+    """How many requests each release of each container has had."""
+    return {(one.container, one.release): one.total for one in router.counts()}
+
+
 @contextlib.contextmanager
 def gate(kind: str) -> Iterator[Gate]:
     """The router of this kind: `fake` or `nginx`."""

@@ -74,6 +74,8 @@ def test_the_document_lists_the_routes_that_the_design_promises(lab: Droplet) ->
         ("PUT", "/routes"),
         ("GET", "/peers"),
         ("PUT", "/peers"),
+        ("GET", "/vigil"),
+        ("PUT", "/vigil"),
         ("GET", "/inventory"),
         ("GET", "/upgrade"),
         ("POST", "/upgrade"),

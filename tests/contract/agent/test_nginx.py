@@ -18,7 +18,7 @@ from agent.unix_http import UnixConnection
 from tests.contract.agent import routers
 from tests.contract.agent.backends import Backend, backend
 from tests.contract.agent.nginx import Nginx
-from tests.contract.agent.routers import closed, route, table
+from tests.contract.agent.routers import closed, route, table, totals
 from tests.contract.sandbox.cloudflare.serving import until
 from tests.unit.agent.builders import HOST, NAME, release
 
@@ -275,14 +275,14 @@ def test_switches_under_load_lose_no_request_and_close_no_connection(
     with ThreadPoolExecutor(4) as pool:
         visitors: list[Future[list[tuple[int, str]]]] = [pool.submit(visit) for _ in range(4)]
         for number in range(SWITCHES):
-            before = nginx.router.totals().get((NAME, release(number % 2 + 1)), 0)
+            before = totals(nginx.router).get((NAME, release(number % 2 + 1)), 0)
             until(lambda n=number, b=before: _had(nginx, n % 2 + 1) > b + 4, "some requests")  # type: ignore[misc]
             nginx.router.update(lambda _, n=number: table(route((green, blue)[n % 2], 2 - n % 2)))  # type: ignore[misc]
         over.set()
         answers = [answer for one in visitors for answer in one.result(20)]
     assert set(answers) == {(200, "paid")}
-    assert sum(nginx.router.totals().values()) == len(answers)
+    assert sum(totals(nginx.router).values()) == len(answers)
 
 
 def _had(nginx: Nginx, number: int) -> int:
-    return nginx.router.totals().get((NAME, release(number)), 0)
+    return totals(nginx.router).get((NAME, release(number)), 0)

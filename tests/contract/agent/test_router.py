@@ -12,7 +12,7 @@ from agent.server import table as tables
 from agent.server.ports import RouterError
 from tests.contract.agent import routers
 from tests.contract.agent.backends import Backend, backend
-from tests.contract.agent.routers import Gate, closed, route, table
+from tests.contract.agent.routers import Gate, closed, route, table, totals
 from tests.contract.sandbox.cloudflare.serving import until
 from tests.unit.agent.builders import HOST, NAME, OTHER, release
 
@@ -120,7 +120,7 @@ def test_of_many_services_that_change_at_once_none_is_lost(gate: Gate, blue: Bac
 
 
 def test_each_request_is_counted_for_the_release_that_had_it(gate: Gate, blue: Backend, green: Backend) -> None:
-    before = gate.router.totals()
+    before = totals(gate.router)
     gate.router.update(lambda _: table(route(blue, 8)))
     for _ in range(3):
         gate.get(HOST)
@@ -129,11 +129,23 @@ def test_each_request_is_counted_for_the_release_that_had_it(gate: Gate, blue: B
 
     def new(number: int) -> int:
         key = (NAME, release(number))
-        return gate.router.totals().get(key, 0) - before.get(key, 0)
+        return totals(gate.router).get(key, 0) - before.get(key, 0)
 
     assert (new(8), new(9)) == (3, 1)
     until(lambda: gate.router.in_flight(NAME, release(8)) == 0, "every answer is out")
     assert gate.router.in_flight(NAME, release(7)) == 0
+
+
+def test_errors_and_the_time_that_answers_took_are_counted_for_the_release_that_gave_them(
+    gate: Gate, blue: Backend
+) -> None:
+    gate.router.update(lambda _: table(route(blue, 17)))
+    for path in ("/", "/error", "/error"):
+        gate.get(HOST, path)
+    until(lambda: gate.router.in_flight(NAME, release(17)) == 0, "every answer is out")
+    (found,) = [one for one in gate.router.counts() if one.release == release(17)]
+    assert (found.container, found.total, found.errors) == (NAME, 3, 2)
+    assert found.seconds >= 0
 
 
 BROWSER = "text/html,application/xhtml+xml,*/*;q=0.8"
@@ -143,13 +155,13 @@ PAGE = wire.Maintenance(retry_after_seconds=120, message="Back at 5 <script>aler
 def test_a_name_under_maintenance_answers_503_and_says_when_to_come_back_and_the_container_hears_nothing(
     gate: Gate, blue: Backend
 ) -> None:
-    before = gate.router.totals()
+    before = totals(gate.router)
     gate.router.update(lambda _: closed(route(blue), page=PAGE))
     for accept in ("*/*", "application/json", BROWSER):
         seen = gate.ask(HOST, "/any/path", accept)
         assert seen.status == 503
         assert (seen.headers["retry-after"], seen.headers["cache-control"]) == ("120", "no-store")
-    assert gate.router.totals() == before
+    assert totals(gate.router) == before
 
 
 def test_a_browser_gets_a_page_in_which_the_message_is_only_text_and_programs_get_a_line(

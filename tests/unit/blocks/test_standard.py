@@ -13,6 +13,7 @@ from blocks.base_image import BaseImage, ImageFromFile, Recipe, RecipeFile
 from blocks.cloudflare import CloudflareCredentials
 from blocks.digitalocean import DigitalOceanCredentials
 from blocks.environment import Environment
+from blocks.notifications import Notifications
 from blocks.release import Release
 from blocks.service import (
     BuildFromArchive,
@@ -70,6 +71,7 @@ def test_every_field_has_a_title_and_a_description_that_ends_with_a_period(model
 
 def test_every_block_is_registered() -> None:
     expected = {DigitalOceanCredentials, CloudflareCredentials, Environment, Service, Snapshot, Release, BaseImage}
+    expected |= {Notifications}
     assert set(TYPES) == expected
 
 
@@ -77,6 +79,7 @@ def test_a_block_is_registered_after_its_parts() -> None:
     order = list(TYPES)
     assert order.index(DigitalOceanCredentials) < order.index(Environment) < order.index(Service)
     assert order.index(Snapshot) < order.index(Environment)
+    assert order.index(Notifications) < order.index(Environment)
 
 
 @pytest.mark.parametrize(

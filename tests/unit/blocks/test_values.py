@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from agent import wire
 from blocks.cloudflare import CloudflareCredentials
 from blocks.digitalocean import DigitalOceanCredentials
+from blocks.notifications import Notifications
 from blocks.service import Service
 from blocks.snapshot import Snapshot
 from fleet import lineage, naming, spec, state
@@ -316,6 +318,44 @@ def texts(thing: Any) -> list[str]:
 def test_no_secret_is_in_the_text_of_a_block_or_a_spec(thing: Any) -> None:
     secrets = (examples.SECRET, examples.DIGITALOCEAN_TOKEN, examples.CLOUDFLARE_TOKEN, examples.GIT_TOKEN)
     assert [secret for secret in secrets for text in texts(thing) if secret in text] == []
+
+
+def test_notifications_give_a_channel_for_each_thing_that_is_filled_in() -> None:
+    assert Notifications().channels() == ()
+    given = {
+        "slack_url": "https://hooks.slack.com/services/T/B/x",
+        "webhook_url": "https://ops.example.com/",
+        "webhook_token": "tok-1",
+        "mail_to": ["ops@example.com"],
+        "mail_from": "deployer@example.com",
+        "smtp_host": "smtp.example.com",
+    }
+    slack, webhook, mail = Notifications.model_validate(given).channels()
+    assert isinstance(slack, wire.SlackChannel)
+    assert isinstance(webhook, wire.WebhookChannel)
+    assert isinstance(mail, wire.MailChannel)
+    assert (webhook.token, mail.port, mail.security) == ("tok-1", 587, "starttls")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"slack_url": "hooks.slack.com/T0p-s3cret"}, "This is no address. Write one like https://host/path"),
+        ({"webhook_url": "https://me:T0p-s3cret@host/"}, "This is no address. Write one like https://host/path"),
+        ({"slack_url": "********"}, "Enter it anew"),
+        ({"mail_to": ["ops"], "smtp_host": "h", "mail_from": "a@b"}, "These cannot be used: Mail recipients."),
+        (
+            {"mail_to": ["ops@example.com"], "smtp_password": "T0p-s3cret"},
+            "These cannot be used: Mail host, Mail sender.",
+        ),
+    ],
+)
+def test_a_channel_that_cannot_be_used_is_refused_and_its_secret_is_not_told(
+    given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValidationError, match=re.escape(message)) as caught:
+        Notifications.model_validate(given)
+    assert "T0p-s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("client", [digitalocean().client(), cloudflare().client()], ids=lambda one: type(one).__name__)

@@ -55,8 +55,8 @@ def test_registering_twice_changes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_
     first, before = asyncio.run(registry.register(given)), asyncio.run(known())
     second, after = asyncio.run(registry.register(given)), asyncio.run(known())
     assert first == [
-        "Block types: digitalocean-credentials, cloudflare-credentials, snapshot, base-image, environment, service, "
-        "release",
+        "Block types: digitalocean-credentials, cloudflare-credentials, snapshot, base-image, notifications, "
+        "environment, service, release",
         "Blocks: digitalocean, cloudflare",
         "Environment: registered-prod made",
         f"Deployments: {len(DEPLOYMENTS)} of prefect.yaml",
