@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 import httpx
@@ -61,13 +61,13 @@ class AgentClient(ImageCalls):
 
     def node(self, observer: str = "controller") -> wire.Node:
         """The droplet as a whole; log errors are those since this observer's last call."""
-        return self._call(wire.Node, "GET", "/node", params={"observer": observer})
+        return self._call(wire.Node, "GET", "/node", params=_asked(observer))
 
     def health(
         self, name: str, observer: str = "controller", role: wire.Slot = "current", why: bool = False
     ) -> wire.Verdict:
         """The health rule for one container; with `why` all that may tell a cause, however healthy it is."""
-        params = {"observer": observer, "role": role, **({"why": "true"} if why else {})}
+        params = {**_asked(observer), "role": role, **({"why": "true"} if why else {})}
         return self._call(wire.Verdict, "GET", f"/{name}/health", params=params)
 
     def containers(self) -> wire.Containers:
@@ -225,5 +225,10 @@ class AsyncAgentClient:
     async def node(self, observer: str) -> wire.Node:
         """The droplet as a whole; log errors are those since this observer's last call."""
         with translated():
-            reply = await self._http.get("/node", params={"observer": observer}, extensions=sni(self._droplet))
+            reply = await self._http.get("/node", params=_asked(observer), extensions=sni(self._droplet))
         return parsed(wire.Node, checked(reply))
+
+
+def _asked(observer: str) -> dict[str, str]:
+    """Who asks, and when by its own clock: the droplet tells how far its own is from that."""
+    return {"observer": observer, "clock": datetime.now(UTC).isoformat()}

@@ -11,8 +11,8 @@ import agent
 from agent.server import errors
 from agent.server.auth import Authentication
 from agent.server.context import Context
+from agent.server.cursors import Cursors
 from agent.server.drills import Drills
-from agent.server.health import Cursors
 from agent.server.images import Images
 from agent.server.leases import Leases
 from agent.server.limits import AccessLog, Gate
@@ -79,7 +79,7 @@ def create_context(
         leases=leases,
         images=images,
         uploads=Uploads(settings.uploads, settings.limits.archive_bytes, images.room),
-        cursors=Cursors(),
+        cursors=Cursors(settings.state / "cursors.json"),
         peers=table or peers_of(settings, engine),
         upgrades=other_version,
         watchdog=Watchdog(settings.state / "watchdog.json", engine, leases, work.busy),

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import agent
 from agent import wire
 from agent.server import containers
+from agent.server.cursors import Cursors
 from agent.server.drills import Drills
-from agent.server.health import Cursors
 from agent.server.images import Images
 from agent.server.leases import Leases
 from agent.server.pauses import Pauses

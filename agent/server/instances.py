@@ -117,12 +117,13 @@ def labels(place: Place, name: str, spec: wire.ContainerSpec, address: str) -> d
 
 
 def _facts_of_kind(spec: wire.ContainerSpec) -> dict[str, str]:
-    """The facts that only some kinds have, in labels that only they carry."""
+    """The facts that only some have, in labels that only they carry."""
     facts = {
         "steady": str(spec.steady_seconds) if spec.kind == "worker" else "",
         "exclusive": "true" if spec.exclusive else "",
         "cron": spec.cron.model_dump_json() if spec.cron else "",
         "volumes": json.dumps([one.model_dump() for one in spec.volumes]) if spec.volumes else "",
+        "log": spec.log.model_dump_json() if spec.log != wire.LogRules() else "",
     }
     return {key: value for key, value in facts.items() if value}
 
@@ -196,6 +197,7 @@ def _kind(facts: dict[str, str]) -> dict[str, Any]:
         "steady_seconds": int(facts.get("steady", "5")),
         "cron": wire.Cron.model_validate_json(cron) if cron else None,
         "volumes": tuple(wire.Volume.model_validate(one) for one in json.loads(facts.get("volumes", "[]"))),
+        "log": wire.LogRules.model_validate_json(facts.get("log", "{}")),
     }
 
 

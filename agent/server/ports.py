@@ -56,6 +56,7 @@ class Instance:
     steady_seconds: int = 5
     cron: wire.Cron | None = None
     volumes: tuple[wire.Volume, ...] = ()
+    log: wire.LogRules = field(default_factory=wire.LogRules)
     restarts: int = 0
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -195,7 +196,10 @@ class Engine(Protocol):
     def logs(
         self, full_name: str, tail: int | None = None, since: datetime | None = None, follow: bool = False
     ) -> Stream[LogEntry]:
-        """The lines of a container, oldest first; with `follow` until it ends or the stream is closed."""
+        """The lines of a container, oldest first; with `follow` until it ends or the stream is closed.
+
+        It is known by its name or by its id.
+        """
 
     def images(self) -> tuple[wire.Image, ...]:
         """All images on the droplet."""

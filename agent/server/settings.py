@@ -82,6 +82,11 @@ class Settings:
         return self.etc / "boot.key"
 
     @property
+    def certificate(self) -> Path:
+        """What nginx shows the edge."""
+        return self.state / "tls" / "certificate.pem"
+
+    @property
     def spool(self) -> Path:
         """Where archives wait; emptied at every start."""
         return self.state / "spool"

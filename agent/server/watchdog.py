@@ -161,13 +161,20 @@ class Watchdog:
             resting=record.resting,
         )
 
+    def ran(self, instance: Instance) -> float:
+        """For how many seconds it has seen a container run since its last start; 0: it has not looked yet."""
+        with self._lock:
+            sight = self._sights.get(instance.id)
+        known = sight is not None and sight.started_at == instance.started_at
+        return self._clock().elapsed - sight.since if sight and known else 0.0
+
     def _look(self, instance: Instance) -> Word:
         if instance.stopped:
             return "ended"
         now, sight = self._clock().elapsed, self._sights.setdefault(instance.id, _Sight())
         if sight.started_at != instance.started_at:
             sight.started_at, sight.since = instance.started_at, now
-        if instance.running and health.probe(instance)[0]:
+        if instance.running and health.probe(instance, ran=now - sight.since)[0]:
             return "healthy"
         grace = instance.health.start_seconds + (instance.steady_seconds if instance.kind == "worker" else 0)
         return "starting" if instance.running and now - sight.since < grace else "unhealthy"

@@ -139,8 +139,11 @@ class FakeEngine:
         oom: releases that crash because the kernel kills them for their memory.
         built_for: what images are built for, where it is not what the droplet is.
 
+        clock: the time that lines are stamped with, and that containers start at.
+
     `label` is the prefix that `create` tags images with.
-    `add_image` puts an image on the droplet; `say` lets a container write to its log; `exit` ends its process.
+    `add_image` puts an image on the droplet; `say` lets a container write to its log; `exit` ends its process; `rotate`
+    loses what a log had; `jump` sets the clock.
     `lent` has the secrets that each build was given, `secrets` what each (name, release) was, `volumes` whose each
     volume is, `runs` the services of the extra containers in which runs overlap.
     `close`, or leaving the `with` block, ends all listeners.
@@ -161,6 +164,7 @@ class FakeEngine:
         self.oom: set[str] = set()
         self.built_for = ARCHITECTURE
         self.head_start = timedelta(0)
+        self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.secrets: dict[tuple[str, str], dict[str, str]] = {}
         self.volumes: dict[str, str] = {}
         self.runs: list[str] = []
@@ -172,7 +176,7 @@ class FakeEngine:
         self._listeners: dict[str, Listener] = {}
         self._logs: dict[str, list[LogEntry]] = {}
         self._changed = Condition()
-        self._last = datetime.now(UTC)
+        self._last = datetime.min.replace(tzinfo=UTC)
 
     def __enter__(self) -> FakeEngine:
         """Itself."""
@@ -198,6 +202,15 @@ class FakeEngine:
         with self._changed:
             self._logs[self._known(full_name).id].append(LogEntry(self._now(), stream, text))
             self._changed.notify_all()
+
+    def rotate(self, full_name: str) -> None:
+        """What a container wrote so far is gone from its log."""
+        with self._changed:
+            self._logs[self._known(full_name).id].clear()
+
+    def jump(self, now: datetime) -> None:
+        """The clock is set, to an earlier time too."""
+        self.clock, self._last = lambda: now, now
 
     def exit(self, full_name: str, code: int = 1) -> None:
         """A container's process ends by itself."""
@@ -250,6 +263,7 @@ class FakeEngine:
                 steady_seconds=spec.steady_seconds,
                 cron=spec.cron,
                 volumes=spec.volumes,
+                log=spec.log,
                 created_at=self._now(),
                 variables=(*spec.environment, "DEPLOYER_RELEASE", "DEPLOYER_DROPLET", "DEPLOYER_SERVICE"),
                 pinned=instances.pinned(spec),
@@ -408,7 +422,7 @@ class FakeEngine:
         return tuple(one.id for one in every if instances.may_go(self.label, one))
 
     def _known(self, name: str) -> Instance:
-        found = next((one for one in self._found.values() if one.full_name == name), None)
+        found = next((one for one in self._found.values() if name in (one.full_name, one.id)), None)
         if found is None:
             raise EngineAbsent(f"No such container: {name}", 404)
         return found
@@ -502,7 +516,7 @@ class FakeEngine:
 
     def _now(self) -> datetime:
         """The time, and never the same twice."""
-        self._last = max(datetime.now(UTC), self._last + timedelta(microseconds=1))
+        self._last = max(self.clock(), self._last + timedelta(microseconds=1))
         return self._last
 
 
