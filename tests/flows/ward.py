@@ -117,8 +117,9 @@ class Ward:
                 said = AgentAnswer(agent.node("health-check"), "", 0.02, at=at)
         except DeployerError as error:
             said = AgentAnswer(None, error.message, at=at)
-        whole = (self.environment.title(), droplet.name, "", "", "unknown", "not judged here")
-        return Finding(*whole, at=at, provider=droplet, agent=said, edge=edge)
+        where = self.environment.title()
+        told = "not judged here"
+        return Finding(where, droplet.name, "", "", "unknown", told, at=at, provider=droplet, agent=said, edge=edge)
 
     def record(self, decision: str) -> DecisionRecord:
         """What is written of a decision."""
