@@ -74,6 +74,11 @@ class Environment(Block):
         max_length=50,
     )
 
+    production: bool = Field(
+        default=True,
+        title="Production",
+        description="On: no drill is done here, unless its run says that it is to be done all the same.",
+    )
     approval: bool = Field(
         default=False,
         title="Ask for approval",

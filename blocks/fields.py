@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from prefect.settings import get_current_settings
-from pydantic import AfterValidator, BaseModel, BeforeValidator, SecretStr, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, WithJsonSchema
 from pydantic.config import JsonDict
 
-from fleet import checks
+from fleet import checks, logs
 from fleet.errors import InvalidInput
 
 T = TypeVar("T")
@@ -113,6 +113,8 @@ MountPath = Annotated[str, checked(checks.check_mount), _text(checks.MOUNT)]
 """Where a volume is inside a container."""
 Command = Annotated[list[str], checked(checks.check_command)]
 """The words of a command."""
+LogPatterns = Annotated[list[Annotated[str, checked(logs.check_pattern)]], Field(max_length=logs.PATTERNS_LIMIT)]
+"""Regular expressions of the kind that can be matched in a time that is known."""
 PemFile = Annotated[Path | None, BeforeValidator(_empty_is_none), WithJsonSchema({"type": "string", "format": "path"})]
 """A file on the worker's machine; empty means none."""
 

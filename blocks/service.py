@@ -9,7 +9,7 @@ from prefect.types import SecretDict
 from pydantic import Field, HttpUrl
 
 from blocks.environment import Environment
-from blocks.fields import Command, Word, logo
+from blocks.fields import Command, LogPatterns, Word, logo
 from blocks.images import (
     BuildFromArchive,
     BuildFromFolder,
@@ -102,6 +102,19 @@ class Service(Block):
         30, title="Time to drain (s)", description="How long the old release may finish its requests.", ge=1, le=600
     )
 
+    ignore_errors: LogPatterns = Field(
+        default_factory=list,
+        title="Errors to ignore",
+        description="Regular expressions; an error in its log whose first line matches one does not count.",
+        examples=[[r"client \d+ timed out"]],
+    )
+    min_errors: int = Field(
+        1,
+        title="Errors that count",
+        description="So many errors in its log since the last check make the service degraded.",
+        ge=1,
+        le=10_000,
+    )
     keep_releases: int = Field(
         5,
         title="Releases kept",
@@ -145,6 +158,7 @@ class Service(Block):
             volumes=tuple(spec.Volume(one.name, one.path) for one in self.volumes),
             command=tuple(self.command),
             keep_releases=self.keep_releases,
+            log=spec.LogRules(tuple(self.ignore_errors), self.min_errors),
         )
         spec.check_in_zone(wanted, self.environment.cloudflare.zone)
         return wanted

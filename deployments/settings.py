@@ -30,7 +30,7 @@ class Settings(HealingSettings):
     runs: int = Field(8, ge=1, le=100)
     """How many flow runs the worker carries out at once."""
     retention_days: int = Field(30, ge=1, le=3650)
-    """How long finished runs and events are kept."""
+    """How long finished runs are kept; events stay for a week at most."""
     digitalocean_token: SecretStr | None = None
     digitalocean_api_url: str = "https://api.digitalocean.com"
     cloudflare_token: SecretStr | None = None

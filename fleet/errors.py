@@ -14,6 +14,8 @@ Every message says what happened, where (droplet, container, record), and what t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class DeployerError(Exception):
     """Base of all errors raised on purpose; `hint` is the sentence that says what to do next."""
@@ -55,9 +57,18 @@ class NotFound(PermanentError):
 class HostsFailed(PermanentError):
     """A step failed on some droplets; `failures` maps each of them to its reason."""
 
-    def __init__(self, what: str, failures: dict[str, str], total: int, logs: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        failures: dict[str, str],
+        total: int,
+        logs: dict[str, str] | None = None,
+        errors: Mapping[str, Exception] | None = None,
+    ) -> None:
         lines = "".join(f"\n  {host}: {reason}" for host, reason in sorted(failures.items()))
         super().__init__(f"{what} failed on {len(failures)} of {total} droplets:{lines}")
         self.failures = failures
         self.logs = logs or {}
         """The last lines of the containers that are the reason, by droplet."""
+        self.errors = dict(errors or {})
+        """What each droplet failed by."""

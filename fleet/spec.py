@@ -12,6 +12,7 @@ from types import MappingProxyType
 from fleet import checks
 from fleet.checks import check_word
 from fleet.errors import InvalidInput
+from fleet.logs import LogRules
 from fleet.sources import ArchiveSource, BuildOn, BuildSource, Built, ControllerSource, GitSource, ImageSource, Source
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "GitSource",
     "Health",
     "ImageSource",
+    "LogRules",
     "Maintenance",
     "Runs",
     "Scheduled",
@@ -173,6 +175,7 @@ class ServiceSpec:
     """What runs instead of the image's own command."""
     keep_releases: int = 5
     """How many older releases stay on its droplets, to be gone back to without a build."""
+    log: LogRules = field(default_factory=LogRules)
 
     def __post_init__(self) -> None:
         check_word("service", self.name)

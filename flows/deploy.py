@@ -24,9 +24,9 @@ from tasks import (
     locks,
     peers,
     plans,
-    reports,
     rollouts,
     tombstones,
+    verifying,
 )
 from tasks.deploy_report import deploy_report
 from tasks.locks import Lock, WhenLocked
@@ -106,7 +106,7 @@ def carry_out(order: Order, plan: Plan, lock: Lock, pace: Pace, environment: Env
             report.step("promoted everywhere")
             lock.confirm()  # no agent guards DNS
             dns.point_all(order, hosts, plan.records, environment)
-            statuses = reports.verify(order.service, plan.maintenance, environment)
+            statuses = verifying.verify(order, hosts, plan.maintenance, environment)
             rollouts.hide_left(lock, plan, environment)
             report.served(statuses)
         rollouts.leave(lock, plan, environment)

@@ -6,6 +6,7 @@ from prefect.runtime import flow_run
 
 from blocks.environment import Environment
 from tasks import health, kept, rounds
+from tasks.drills import injecting
 from tasks.healing import considering
 from tasks.runbooks import runbook
 
@@ -18,7 +19,7 @@ def run_name() -> str:
 
 @runbook("health-check", run_name)
 def health_check(environment: Environment | None = None) -> None:
-    """Asks every droplet and every public name how it is, and starts what is to be healed; changes nothing itself.
+    """Asks every droplet and every public name how it is, and starts what is to be healed; undoes what a drill left.
 
     It shows what it found as a table (`fleet-health`) and the last hours as a timeline (`fleet-timeline`), and emits an
     event (`deployer.verdict.*`) for each verdict that has changed since the round before. The `Release` blocks, which a
@@ -30,9 +31,10 @@ def health_check(environment: Environment | None = None) -> None:
     if health.another_round_runs():
         return
     environments = [environment] if environment else health.list_environments()
+    injecting.end_overdue(environments)
     findings = health.sweep_all(environments)
     kept.refresh_all(findings)
-    health.report(findings)
-    rounds.finish(environments)
+    changes = health.report(findings)
     if environment is None:
         considering.consider(findings, environments)
+    rounds.finish(environments, findings, changes)

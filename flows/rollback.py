@@ -6,7 +6,7 @@ from blocks.environment import Environment
 from blocks.release import Release
 from blocks.service import Service
 from fleet.rollback import RollbackPlan
-from tasks import approvals, containers, dns, kept, locks, peers, plans, reports, rollouts
+from tasks import approvals, containers, dns, kept, locks, peers, plans, rollouts, verifying
 from tasks.deploy_report import rollback_report
 from tasks.locks import Lock, WhenLocked
 from tasks.plans import Order
@@ -50,7 +50,8 @@ def carry_out(order: Order, plan: RollbackPlan, lock: Lock, environment: Environ
             peers.share(order, plan.hosts, environment)
             lock.confirm()  # no agent guards DNS
             dns.point_all(order, plan.hosts, plan.records, environment)
-            report.served(reports.verify_back(plan.domains, plan.maintenance, environment))
+            statuses = verifying.verify_back(order, plan.hosts, plan.domains, plan.maintenance, environment)
+            report.served(statuses)
         containers.retire_all(order, lock, plan.hosts, environment)
         report.step("the other release retired")
         kept.refresh(environment)

@@ -9,8 +9,11 @@ from agent import wire
 from agent.client import AgentClient, AgentProblem, AgentRefused, AgentUnreachable, connect
 from blocks.environment import Environment
 from fleet.errors import DeployerError, PermanentError, Refused, TransientError
+from fleet.remediation.causes import Cause
+from fleet.remediation.redaction import last_lines
 from fleet.spec import Maintenance
 from fleet.state import Container, Droplet, Route
+from tasks import causes
 
 PASSING = {"docker_down", "router", "too_many_requests", "offset", "taken_over", "digest", "no_upload"}
 """Problem codes that another moment may solve."""
@@ -45,11 +48,13 @@ class Fenced(PermanentError):
 
 
 class Unproven(PermanentError):
-    """A candidate did not become healthy; `log` holds the last lines that it wrote."""
+    """A release does not serve; its cause, if one is known, takes the place of the hint."""
 
-    def __init__(self, message: str, *, hint: str, log: str) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, message: str, *, hint: str, log: str, cause: Cause | None = None) -> None:
+        super().__init__(message, hint=f"Cause: {cause}" if cause else hint)
         self.log = log
+        """The last lines that it wrote, without what looks like a credential."""
+        self.cause = cause
 
 
 @contextmanager
@@ -93,7 +98,8 @@ def translate(droplet: str, problem: wire.Problem) -> DeployerError:
     message, details = f"{droplet}: {problem.message}", problem.details
     match problem.code:
         case "not_healthy":
-            return Unproven(message, hint=problem.hint, log=details.get("log", ""))
+            log = "\n".join(last_lines(details.get("log", "").splitlines()))
+            return Unproven(message, hint=problem.hint, log=log, cause=causes.find(problem.symptoms))
         case "leased":
             holder, since = details.get("holder", "another run"), details.get("since", "")
             return Leased(message, hint=problem.hint, holder=holder, since=since)

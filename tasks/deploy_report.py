@@ -15,6 +15,7 @@ from fleet.errors import HostsFailed
 from fleet.plan import Plan
 from fleet.rollback import RollbackPlan
 from fleet.state import Container, Droplet, Image
+from tasks import cause_report
 from tasks.images import Shipment
 from tasks.plans import Order
 from tasks.releases import OVERTAKEN, HalfDone, LockLost
@@ -82,7 +83,7 @@ class Report:
         parts += [f"⚠️ {warning}" for warning in self.warnings]
         parts += ["## Droplets", self._droplets(error), "## Steps", self._steps(), self._plan()]
         if error is not None:
-            parts += ["## What happened", fenced(str(error)), *_logs(error)]
+            parts += [*cause_report.section(error), "## What happened", fenced(str(error)), *_logs(error)]
         return "\n\n".join(parts)
 
     def _outcome(self, error: Exception | None) -> str:

@@ -26,7 +26,7 @@ def ensure_firewall(
     name: str, rules: tuple[Rule, ...], tags: tuple[str, ...], credentials: DigitalOceanCredentials
 ) -> Firewall:
     """A firewall of this name with these rules for these tags; waits until it holds."""
-    return _settled(name, rules, tags, credentials)
+    return settled(name, rules, tags, credentials)
 
 
 @step("firewall {name}: remove")
@@ -35,9 +35,10 @@ def remove_firewall(name: str, credentials: DigitalOceanCredentials) -> None:
     credentials.client().firewalls.remove(name)
 
 
-def _settled(
+def settled(
     name: str, rules: tuple[Rule, ...], tags: tuple[str, ...], credentials: DigitalOceanCredentials
 ) -> Firewall:
+    """The firewall, once it holds."""
     firewalls = credentials.client().firewalls
     firewall = firewalls.ensure(name, rules, tags)
 

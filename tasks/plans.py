@@ -18,7 +18,7 @@ from blocks.service import Service
 from blocks.snapshot import Snapshot
 from fleet import naming, peers, plan, rollback
 from fleet.errors import InvalidInput, TransientError
-from fleet.spec import EnvironmentSpec, ServiceSpec, Tcp
+from fleet.spec import EnvironmentSpec, LogRules, ServiceSpec, Tcp
 from fleet.state import Droplet, Host, Image, Inventory, Route, World
 from tasks import agents, sources
 from tasks.policy import step
@@ -224,4 +224,5 @@ def digest(service: ServiceSpec, image: Image, key: str) -> str:
     """
     given = (image.id, service.runs, service.health, sorted(service.variables.items()), sorted(service.secrets.items()))
     limits = (service.memory_mib, service.cpus, service.drain_seconds, service.volumes, service.command)
-    return hmac.new(key.encode(), repr((given, limits)).encode(), hashlib.sha256).hexdigest()
+    parts = (given, limits) if service.log == LogRules() else (given, limits, service.log)  # releases keep their names
+    return hmac.new(key.encode(), repr(parts).encode(), hashlib.sha256).hexdigest()

@@ -86,7 +86,7 @@ def gather(what: str, hosts: Sequence[str], futures: Sequence[PrefectFuture[R]])
     results, failures = settle(hosts, futures)
     if failures:
         logs = {host: log for host, error in failures.items() if (log := getattr(error, "log", ""))}
-        raise HostsFailed(what, {host: reason(error) for host, error in failures.items()}, len(hosts), logs)
+        raise HostsFailed(what, {host: reason(error) for host, error in failures.items()}, len(hosts), logs, failures)
     return list(results.values())
 
 

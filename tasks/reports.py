@@ -51,7 +51,7 @@ def verify_back(domains: Sequence[str], page: Maintenance | None, environment: E
 
 
 def _ask(url: str, bad: Container[int], page: Maintenance | None) -> int:
-    reply = _get(url)
+    reply = get(url)
     if page is not None:
         _check_page(url, reply, page)
     elif reply.status_code in bad:
@@ -69,7 +69,12 @@ def _check_page(url: str, reply: httpx.Response, page: Maintenance) -> None:
         )
 
 
-def _get(url: str) -> httpx.Response:
+def get(url: str) -> httpx.Response:
+    """What a visitor is answered.
+
+    Raises:
+        TransientError: nothing; the client's own error is its cause.
+    """
     parts = urlsplit(url)
     host = parts.hostname or ""
     # Names under localhost are this machine, whatever the resolver says (RFC 6761, section 6.3).

@@ -12,6 +12,7 @@ from blocks.environment import Environment
 from fleet.errors import HostsFailed
 from fleet.roll import Move, RollPlan
 from fleet.state import Droplet
+from tasks import cause_report
 from tasks.releases import HalfDone, LockLost
 from tasks.reports import fenced, published, table
 
@@ -56,7 +57,7 @@ class Report:
         parts.append(table(("droplet", "now", "moved", "after"), self._rows()))
         parts += [f"⚠️ {warning}" for warning in self.warnings]
         if error is not None:
-            parts += ["## What happened", fenced(str(error))]
+            parts += [*cause_report.section(error), "## What happened", fenced(str(error))]
         cause = error.__cause__ if isinstance(error, HalfDone | LockLost) else error
         if isinstance(cause, HostsFailed):
             parts += [f"### Last lines of {name}\n\n{fenced(log)}" for name, log in sorted(cause.logs.items())]

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from agent import wire
 from blocks.environment import Environment
 from fleet.errors import DeployerError, PermanentError, TransientError
 from fleet.plan import Plan
+from fleet.remediation.redaction import last_lines
 from fleet.rollback import RollbackPlan
 from fleet.state import Container, Droplet, Record
-from tasks import containers, dns, images, removal
+from tasks import causes, containers, dns, images, removal
 from tasks.agents import Unproven, reach
 from tasks.locks import Lock
 from tasks.policy import gather, step
@@ -96,19 +97,26 @@ def watch(droplet: Droplet, name: str, release: str, seconds: int, environment: 
     """
     end = time.monotonic() + seconds
     while True:
-        verdict, why = _look(droplet, name, release, environment)
-        if verdict in ("unhealthy", "degraded"):
-            hint = "The release before serves again everywhere. Mend it, and deploy again."
-            raise Unproven(
-                f"{droplet.name}: the canary is {verdict}: {why}.", hint=hint, log=_tail(droplet, name, environment)
-            )
+        seen = _look(droplet, name, release, environment)
+        if seen.verdict in ("unhealthy", "degraded"):
+            raise _ill(droplet, name, seen, environment)
         if time.monotonic() >= end:
             break
         time.sleep(min(LOOK_SECONDS, max(end - time.monotonic(), 0)))
-    if verdict != "healthy":
+    if seen.verdict != "healthy":
         raise PermanentError(
-            f"{droplet.name}: nobody can say how the canary is: {why}.", hint="Look at the droplet, then deploy again."
+            f"{droplet.name}: nobody can say how the canary is: {seen.reason}.",
+            hint="Look at the droplet, then deploy again.",
         )
+
+
+def _ill(droplet: Droplet, name: str, seen: wire.Verdict, environment: Environment) -> Unproven:
+    return Unproven(
+        f"{droplet.name}: the canary is {seen.verdict}: {seen.reason}.",
+        hint="The release before serves again everywhere. Mend it, and deploy again.",
+        log=_tail(droplet, name, environment),
+        cause=causes.find(seen.symptoms),
+    )
 
 
 def hide_left(lock: Lock, plan: Plan, environment: Environment) -> None:
@@ -135,22 +143,26 @@ def _hide(lock: Lock, records: Sequence[Record], environment: Environment) -> No
         dns.let_forget(records)
 
 
-def _look(droplet: Droplet, name: str, release: str, environment: Environment) -> tuple[wire.VerdictWord, str]:
+def _look(droplet: Droplet, name: str, release: str, environment: Environment) -> wire.Verdict:
     """The agent's verdict; one that cannot be had is unknown, and looked for again."""
     try:
         with reach(environment, droplet) as agent:
             verdict = agent.health(name, observer=f"canary-{release}")
             current = [seen for seen in agent.containers().containers if (seen.name, seen.role) == (name, "current")]
     except TransientError as error:
-        return "unknown", error.message
+        return _unknown(error.message)
     if [seen.release for seen in current] != [release]:
-        return "unknown", f"{release} is not current any more"
-    return verdict.verdict, verdict.reason
+        return _unknown(f"{release} is not current any more")
+    return verdict
+
+
+def _unknown(reason: str) -> wire.Verdict:
+    return wire.Verdict(verdict="unknown", reason=reason, checked_at=datetime.now(UTC))
 
 
 def _tail(droplet: Droplet, name: str, environment: Environment) -> str:
     try:
         with reach(environment, droplet) as agent:
-            return "\n".join(line.text for line in agent.logs(name, tail=LOG_LINES).lines)
+            return "\n".join(last_lines(line.text for line in agent.logs(name, tail=LOG_LINES).lines))
     except DeployerError as error:
         return f"(its log could not be read: {error})"

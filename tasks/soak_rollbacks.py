@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,6 @@ from prefect.settings import get_current_settings
 
 from blocks.service import Service
 from fleet import naming
-from fleet.errors import DeployerError
 from fleet.notices import Change
 from fleet.remediation.folders import Folder
 from fleet.remediation.pauses import in_force
@@ -31,6 +30,18 @@ LOGS: Final = 10
 """Droplets whose log is in the evidence."""
 
 
+@dataclass(frozen=True)
+class Case:
+    """A release that did badly, and what was seen of it."""
+
+    service: Service
+    container: str
+    soak: Soak
+    sight: Sight
+    droplets: tuple[Droplet, ...]
+    """Those of the service that answered."""
+
+
 def healing() -> Path:
     """Where the controller keeps what is paused: beside Prefect's home folder."""
     return get_current_settings().home.parent / "healing"
@@ -38,59 +49,56 @@ def healing() -> Path:
 
 def paused(container: str, now: datetime) -> bool:
     """Whether a person has said that nothing is to be done by itself about this service (`pause`, docs/healing.md)."""
-    folder = Folder(healing())
     names = (container, naming.service_of(container))
-    return any(one.scope == "everything" or one.name in names for one in in_force(folder.read_pauses(), now))
+    found = in_force(Folder(healing()).read_pauses(), now)
+    return any(one.scope == "everything" or (one.scope == "service" and one.name in names) for one in found)
 
 
-def begin(service: Service, found: Soak) -> None:
+def begin(case: Case) -> None:
     """Starts the flow `rollback`, which takes every droplet to the release before or none; does not wait for it.
 
     A run that was started for this try already is not started again.
     """
-    parameters = {"service": {"$ref": {"block_document_id": str(service._block_document_id)}}, "release": found.before}
-    key = f"soak-{found.release}-{found.tries}"
+    soak = case.soak
+    document = {"block_document_id": str(case.service._block_document_id)}
+    parameters = {"service": {"$ref": document}, "release": soak.before}
+    key = f"soak-{soak.release}-{soak.tries}"
     run_deployment(DEPLOYMENT, parameters=parameters, timeout=0, as_subflow=False, idempotency_key=key)
-    get_run_logger().warning("%s: %s is taken back to %s: %s", service.name, found.release, found.before, found.why)
+    get_run_logger().warning("%s: back to %s: %s", case.service.name, soak.before, soak.why)
 
 
-def tell(service: Service, found: Soak, seen: Sight, droplets: Sequence[Droplet]) -> None:
+def tell(case: Case) -> None:
     """The evidence as an artifact, with the last lines of the release; and people are told."""
-    environment = service.environment
-    publish(f"soak-{environment.title()}-{service.name}", _page(service, found, seen, droplets), found.release)
-    notices.tell(environment, [_change(service, found)])
+    environment = case.service.environment
+    publish(f"soak-{environment.title()}-{case.service.name}", _page(case), case.soak.release)
+    notices.tell(environment, [_change(case.service.name, case.soak)])
 
 
-def _change(service: Service, found: Soak) -> Change:
-    subject = f"{service.name} {found.release}"
-    if found.word == "back":
-        return Change(subject, "taken back", "over", found.why, found.since)
-    if found.word == "given up":
+def _change(service: str, soak: Soak) -> Change:
+    subject = f"{service} {soak.release}"
+    if soak.word == "back":
+        return Change(subject, "taken back", "over", soak.why, soak.since)
+    if soak.word == "given up":
         hint = "Look at the runs of rollback, then roll back or deploy by hand."
-        return Change(subject, "taken back", "still serving", found.why, found.since, hint)
-    hint = f"Nothing has to be done at once: {found.before} serves again in a moment. Mend the release, and deploy."
-    return Change(subject, "soaking", "taken back", found.why, found.since, hint)
+        return Change(subject, "taken back", "still serving", soak.why, soak.since, hint)
+    hint = f"Nothing has to be done at once: {soak.before} serves again in a moment. Mend the release, and deploy."
+    return Change(subject, "soaking", "taken back", soak.why, soak.since, hint)
 
 
-def _page(service: Service, found: Soak, seen: Sight, droplets: Sequence[Droplet]) -> str:
-    counted = [(one, _told(seen.traffic.get(one))) for one in (found.release, found.before)]
-    parts = [f"# Soak of {service.name} · {found.release}", f"**{found.word}**: {found.why}"]
-    parts += [f"It has served since {found.since:%Y-%m-%d %H:%M:%S} UTC.", table(["release", "counted"], counted)]
-    parts += [f"The container that restarted most often did so {seen.restarts} times."]
-    parts += [f"⚠️ {seen.silent} droplets did not answer."] if seen.silent else []
-    return "\n\n".join([*parts, *_logs(service, droplets)])
+def _page(case: Case) -> str:
+    soak, sight = case.soak, case.sight
+    counted = [(one, _told(sight.traffic.get(one))) for one in (soak.release, soak.before)]
+    parts = [f"# Soak of {case.service.name} · {soak.release}", f"**{soak.word}**: {soak.why}"]
+    parts += [f"It has served since {soak.since:%Y-%m-%d %H:%M:%S} UTC.", table(["release", "counted"], counted)]
+    parts += [f"The container that restarted most often did so {sight.restarts} times."]
+    parts += [f"⚠️ {sight.silent} droplets did not answer."] if sight.silent else []
+    return "\n\n".join([*parts, *_logs(case)])
 
 
-def _logs(service: Service, droplets: Sequence[Droplet]) -> list[str]:
+def _logs(case: Case) -> list[str]:
     """The last lines on each droplet of the service, redacted."""
-    environment = service.environment
-    try:
-        owner = environment.digitalocean.client().account.read_owner()
-    except DeployerError as error:
-        return [f"Its logs could not be read: {error}"]
-    name = naming.container(owner, environment.spec(), service.name)
-    some = droplets[:LOGS]
-    futures = [read_log.submit(one, name, LOG_LINES, environment) for one in some]
+    some, environment = case.droplets[:LOGS], case.service.environment
+    futures = [read_log.submit(one, case.container, LOG_LINES, environment) for one in some]
     texts, _ = settle([one.name for one in some], futures)
     return [f"## {host}\n\n{fenced(chr(10).join(last_lines(text.splitlines())))}" for host, text in texts.items()]
 

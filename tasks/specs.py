@@ -19,6 +19,7 @@ def wire_spec(spec: ServiceSpec, image: Image, release: str) -> wire.ContainerSp
         image=image.id,
         **_kind(spec.runs),
         health=_health(spec),
+        log=wire.LogRules(ignore=spec.log.ignore, min_errors=spec.log.min_errors),
         volumes=tuple(wire.Volume(name=one.name, path=one.path) for one in spec.volumes),
         command=spec.command,
         environment=dict(spec.variables),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 import httpx
 
 from agent import keys, wire
+from agent.client.drills import DrillClient
 from agent.client.images import ImageCalls
 from agent.client.transport import (
     checked,
@@ -46,6 +47,10 @@ class AgentClient(ImageCalls):
         """The calls about the agent's own version."""
         return UpgradeClient(self._http)
 
+    def drills(self, name: str) -> DrillClient:
+        """The calls about drills, under the lease of this name and the client's number."""
+        return DrillClient(self._http, name, self._fence)
+
     def ping(self) -> wire.Ping:
         """Alive, and which version."""
         return self._call(wire.Ping, "GET", "/ping")
@@ -56,11 +61,14 @@ class AgentClient(ImageCalls):
 
     def node(self, observer: str = "controller") -> wire.Node:
         """The droplet as a whole; log errors are those since this observer's last call."""
-        return self._call(wire.Node, "GET", "/node", params={"observer": observer})
+        return self._call(wire.Node, "GET", "/node", params=_asked(observer))
 
-    def health(self, name: str, observer: str = "controller", role: wire.Slot = "current") -> wire.Verdict:
-        """The health rule for one container."""
-        return self._call(wire.Verdict, "GET", f"/{name}/health", params={"observer": observer, "role": role})
+    def health(
+        self, name: str, observer: str = "controller", role: wire.Slot = "current", why: bool = False
+    ) -> wire.Verdict:
+        """The health rule for one container; with `why` all that may tell a cause, however healthy it is."""
+        params = {**_asked(observer), "role": role, **({"why": "true"} if why else {})}
+        return self._call(wire.Verdict, "GET", f"/{name}/health", params=params)
 
     def containers(self) -> wire.Containers:
         """All managed containers."""
@@ -217,5 +225,10 @@ class AsyncAgentClient:
     async def node(self, observer: str) -> wire.Node:
         """The droplet as a whole; log errors are those since this observer's last call."""
         with translated():
-            reply = await self._http.get("/node", params={"observer": observer}, extensions=sni(self._droplet))
+            reply = await self._http.get("/node", params=_asked(observer), extensions=sni(self._droplet))
         return parsed(wire.Node, checked(reply))
+
+
+def _asked(observer: str) -> dict[str, str]:
+    """Who asks, and when by its own clock: the droplet tells how far its own is from that."""
+    return {"observer": observer, "clock": datetime.now(UTC).isoformat()}

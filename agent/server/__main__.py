@@ -1,4 +1,8 @@
-"""`python -m agent.server` serves; `… restore` puts the containers' secrets back, `… examine` looks at the system."""
+"""`python -m agent.server` serves.
+
+`… restore` puts the containers' secrets back, `… examine` looks at the system, `… drill` carries a drill out, and
+`… undrill` undoes it.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,12 @@ import asyncio
 import logging
 import sys
 import threading
+from collections.abc import Callable
 from functools import partial
 
 from agent import journal
 from agent.docker_api import DockerApi
-from agent.server import serve, settings, system
+from agent.server import injection, serve, settings, system
 from agent.server.app import create_app
 from agent.server.engine import DockerEngine
 from agent.server.instances import Place
@@ -26,11 +31,12 @@ log = logging.getLogger("agent")
 def main(arguments: list[str]) -> int:
     """The exit code: 0 after an orderly end, 2 for a droplet that is not ready or a command that does not exist."""
     journal.configure()
-    if arguments not in ([], ["restore"], ["examine"]):
-        log.error("unknown command; there are only `restore` and `examine`")
+    apart: dict[str, Callable[[], int]] = {"examine": system.main, "drill": injection.inject, "undrill": injection.undo}
+    if arguments not in ([], ["restore"], *([one] for one in apart)):
+        log.error("unknown command; there are only `restore`, `examine`, `drill` and `undrill`")
         return 2
-    if arguments == ["examine"]:
-        return system.main()
+    if arguments and arguments[0] in apart:
+        return apart[arguments[0]]()
     try:
         found = settings.load()
     except (settings.NotReady, ValueError) as error:

@@ -11,7 +11,8 @@ import agent
 from agent.server import errors
 from agent.server.auth import Authentication
 from agent.server.context import Context
-from agent.server.health import Cursors
+from agent.server.cursors import Cursors
+from agent.server.drills import Drills
 from agent.server.images import Images
 from agent.server.leases import Leases
 from agent.server.limits import AccessLog, Gate
@@ -20,6 +21,7 @@ from agent.server.peers import Peers, peers_of
 from agent.server.ports import Engine, Router
 from agent.server.routes import (
     containers,
+    drills,
     enrol,
     examination,
     images,
@@ -77,12 +79,13 @@ def create_context(
         leases=leases,
         images=images,
         uploads=Uploads(settings.uploads, settings.limits.archive_bytes, images.room),
-        cursors=Cursors(),
+        cursors=Cursors(settings.state / "cursors.json"),
         peers=table or peers_of(settings, engine),
         upgrades=other_version,
         watchdog=Watchdog(settings.state / "watchdog.json", engine, leases, work.busy),
-        pauses=Pauses(settings.state / "pauses.json"),
+        drills=Drills(settings),
         vigil=Vigil(settings.droplet, settings.state, settings.secret),
+        pauses=Pauses(settings.state / "pauses.json"),
         stop=stop,
     )
 
@@ -90,7 +93,7 @@ def create_context(
 def create_api(context: Context) -> FastAPI:
     """The routes, with nothing around them that would keep anybody out."""
     app = FastAPI(title="Deployer node agent", version=agent.__version__, docs_url=None, redoc_url=None)
-    enrolled = (
+    parts = (
         node,
         containers,
         leases,
@@ -103,8 +106,9 @@ def create_api(context: Context) -> FastAPI:
         uploads,
         examination,
         vigil,
+        drills,
     )
-    for part in enrolled if context.settings.enrolled else (enrol,):
+    for part in parts if context.settings.enrolled else (enrol,):
         app.include_router(part.routes(context))
     errors.install(app)
     app.add_api_route("/ping", context.ping, summary="Alive, and which version; needs no key")

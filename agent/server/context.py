@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import agent
 from agent import wire
 from agent.server import containers
-from agent.server.health import Cursors
+from agent.server.cursors import Cursors
+from agent.server.drills import Drills
 from agent.server.images import Images
 from agent.server.leases import Leases
 from agent.server.pauses import Pauses
@@ -38,8 +39,9 @@ class Context:
     peers: Peers
     upgrades: Upgrades
     watchdog: Watchdog
-    pauses: Pauses
+    drills: Drills
     vigil: Vigil
+    pauses: Pauses
     stop: Callable[[], None]
     """Ends the process once the present answer is out; systemd starts it again."""
 

@@ -41,6 +41,11 @@ class EngineImages:
             size=found["Size"],
         )
 
+    def architectures(self, image: str) -> tuple[str, str]:
+        """Docker's words. Raises EngineAbsent."""
+        found = self._api.json("GET", f"/images/{quote(image, safe='')}/json")
+        return str(found.get("Architecture", "")), str(self._api.json("GET", "/version").get("Arch", ""))
+
     def save(self, image: str) -> Stream[bytes]:
         """The whole archive, as Docker writes it."""
         answer = self._api.stream("GET", f"/images/{quote(image, safe='')}/get", seconds=TRANSFER_SECONDS)

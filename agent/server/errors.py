@@ -38,6 +38,11 @@ class Failure(Exception):
         self.status = status
         self.problem = wire.Problem(code=code, message=message, hint=hint, details=details)
 
+    def because(self, symptoms: wire.Symptoms | None) -> Failure:
+        """Itself, with what may tell why."""
+        self.problem = self.problem.model_copy(update={"symptoms": symptoms})
+        return self
+
 
 class TooLarge(HTTPException):
     """A body passed its limit while it was read. The framework lets this one class through unharmed."""

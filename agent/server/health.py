@@ -8,21 +8,14 @@ from __future__ import annotations
 
 import http.client
 import socket
-import threading
-from collections import OrderedDict
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from agent import wire
-from agent.server import levels
-from agent.server.ports import Engine, EngineError, Instance
-
-OBSERVERS: Final = 64
-MOST_LINES: Final = 2000
-FIRST_LOOK: Final = timedelta(minutes=10)
-"""How far back an observer's first check reads."""
+from agent.server.ports import Instance
+from agent.server.reading import Found, Reader
 
 
 @dataclass(frozen=True)
@@ -38,9 +31,10 @@ class Observation:
     answered: bool = False
     answer: str = ""
     """What the probe saw, in words."""
-    errors: int = 0
-    sample: str = ""
-    """The first error of the log."""
+    log: Found = field(default_factory=Found)
+    """What the log had."""
+    min_errors: int = 1
+    """So many errors count."""
     note: str = ""
     """What could not be looked at."""
     waits: bool = False
@@ -50,7 +44,7 @@ class Observation:
 def judge(seen: Observation) -> wire.Verdict:
     """The verdict on an observation. A stopped older release is as it should be; a stopped candidate failed."""
     word, reason = _judge(seen)
-    evidence = {"probe": seen.answer, "log": seen.sample, "note": seen.note, "docker": seen.error}
+    evidence = {"probe": seen.answer, "docker": seen.error, **seen.log.evidence(seen.note)}
     return wire.Verdict(
         verdict=word,
         reason=reason,
@@ -66,8 +60,8 @@ def _judge(seen: Observation) -> tuple[wire.VerdictWord, str]:
         return _not_running(seen)
     if not seen.answered:
         return "unhealthy", seen.answer
-    if seen.errors:
-        return "degraded", f"{seen.answer}, but {seen.errors} error(s) in the log since the last check"
+    if seen.log.errors >= seen.min_errors:
+        return "degraded", f"{seen.answer}, but {seen.log.errors} error(s) in the log since the last check"
     return "healthy", seen.answer
 
 
@@ -80,24 +74,40 @@ def _not_running(seen: Observation) -> tuple[wire.VerdictWord, str]:
     return "unhealthy", f"it does not run: {seen.status}{why}"
 
 
-def look(engine: Engine, instance: Instance, cursors: Cursors, observer: str) -> wire.Verdict:
-    """Probe a container and read its log since this observer's last check."""
-    now = datetime.now(UTC)
+def look(
+    reader: Reader, instance: Instance, containers: Sequence[Instance] | None = None, ran: float = 0.0
+) -> wire.Verdict:
+    """Probe a container and read its log since this observer's last check.
+
+    Args:
+        reader: who looks, and when.
+        instance: the container.
+        containers: all of the service, so that what one that was current before wrote at its end is told too.
+        ran: for how many seconds it was seen running, by a clock that nobody sets.
+    """
     if not instance.running:
-        facts = Observation(now, instance.role, instance.status, instance.exit_code, instance.error, note="not probed")
-        return judge(replace(facts, waits=instance.in_turn and instance.status == "created" and not instance.error))
-    answered, answer = probe(instance)
-    found, note = _errors(engine, instance, cursors, observer)
-    return judge(
-        Observation(
-            now,
-            instance.role,
-            answered=answered,
-            answer=answer,
-            errors=len(found),
-            sample=found[0][:500] if found else "",
-            note=note,
-        )
+        return judge(_at_rest(instance, reader))
+    answered, answer = probe(instance, reader.now, ran)
+    found = reader.since_last(instance)
+    if instance.role == "current" and containers is not None:
+        found += reader.ends(instance, containers)
+    least = instance.log.min_errors
+    return judge(Observation(reader.now, instance.role, answered=answered, answer=answer, log=found, min_errors=least))
+
+
+def _at_rest(instance: Instance, reader: Reader) -> Observation:
+    """One that does not run; of one that should, the last words are evidence."""
+    waits = instance.in_turn and instance.status == "created" and not instance.error
+    should = instance.role in ("current", "candidate") and instance.status != "created"
+    return Observation(
+        reader.now,
+        instance.role,
+        instance.status,
+        instance.exit_code,
+        instance.error,
+        log=reader.since_last(instance) if should else Found(),
+        note="not probed",
+        waits=waits,
     )
 
 
@@ -106,7 +116,7 @@ def unknown(reason: str) -> wire.Verdict:
     return judge(Observation(datetime.now(UTC), status=None, note=reason))
 
 
-def probe(instance: Instance, now: datetime | None = None) -> tuple[bool, str]:
+def probe(instance: Instance, now: datetime | None = None, ran: float = 0.0) -> tuple[bool, str]:
     """Whether a running container does what its kind is for, and what was seen.
 
     A web or tcp container answers at its port, within its own probe timeout; a worker has run for a while without a
@@ -115,14 +125,16 @@ def probe(instance: Instance, now: datetime | None = None) -> tuple[bool, str]:
     if instance.kind == "scheduled":
         return True, "it starts at its times"
     if instance.port is None:
-        return _steady(instance, now or datetime.now(UTC))
+        return _steady(instance, now or datetime.now(UTC), ran)
     return _answers(instance, instance.port)
 
 
-def _steady(instance: Instance, now: datetime) -> tuple[bool, str]:
+def _steady(instance: Instance, now: datetime, seen: float) -> tuple[bool, str]:
+    """By Docker's times, which are wrong for a while after the clock was set, or by how long it was seen running."""
     ran = (now - instance.started_at).total_seconds() if instance.started_at and instance.running else 0.0
     if ran < 0:
         return True, "it runs; the clock was set back since it started"
+    ran = max(ran, seen if instance.running else 0.0)
     times = f", after {instance.restarts} restart(s)" if instance.restarts else ""
     if ran >= instance.steady_seconds:
         return True, f"it has run for more than {instance.steady_seconds} s{times}"
@@ -146,49 +158,3 @@ def _answers(instance: Instance, port: int) -> tuple[bool, str]:
 
 def _host(instance: Instance) -> str:
     return instance.hosts[0] if instance.hosts else "localhost"
-
-
-def _errors(engine: Engine, instance: Instance, cursors: Cursors, observer: str) -> tuple[list[str], str]:
-    """The errors that this observer has not seen; a log that cannot be read leaves a note, not a clean bill."""
-    since = cursors.get(observer, instance.id) or max(
-        datetime.now(UTC) - FIRST_LOOK, instance.started_at or datetime.min.replace(tzinfo=UTC)
-    )
-    try:
-        stream = engine.logs(instance.full_name, tail=MOST_LINES, since=since)
-        with closing(stream):
-            entries = [entry for entry in stream if entry.at > since]
-    except EngineError as error:
-        return [], f"the log could not be read: {error}"
-    if entries:
-        cursors.put(observer, instance.id, entries[-1].at)
-    note = f"more than {MOST_LINES} lines since the last check; only the last were read"
-    return list(levels.errors(entry.text for entry in entries)), note if len(entries) >= MOST_LINES else ""
-
-
-class Cursors:
-    """How far each observer has read each container's log. Holds the latest 64 observers; safe for threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._seen: OrderedDict[str, dict[str, datetime]] = OrderedDict()
-
-    def get(self, observer: str, container: str) -> datetime | None:
-        """The time of the last line that the observer was told of."""
-        with self._lock:
-            return self._seen.get(observer, {}).get(container)
-
-    def put(self, observer: str, container: str, at: datetime) -> None:
-        """Remember it; never backwards, when two checks of one observer overlap."""
-        with self._lock:
-            known = self._seen.setdefault(observer, {})
-            known[container] = max(at, known.get(container, at))
-            self._seen.move_to_end(observer)
-            if len(self._seen) > OBSERVERS:
-                self._seen.popitem(last=False)
-
-    def keep(self, containers: set[str]) -> None:
-        """Forget containers that are gone."""
-        with self._lock:
-            for known in self._seen.values():
-                for gone in known.keys() - containers:
-                    del known[gone]

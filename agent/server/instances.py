@@ -117,12 +117,13 @@ def labels(place: Place, name: str, spec: wire.ContainerSpec, address: str) -> d
 
 
 def _facts_of_kind(spec: wire.ContainerSpec) -> dict[str, str]:
-    """The facts that only some kinds have, in labels that only they carry."""
+    """The facts that only some have, in labels that only they carry."""
     facts = {
         "steady": str(spec.steady_seconds) if spec.kind == "worker" else "",
         "exclusive": "true" if spec.exclusive else "",
         "cron": spec.cron.model_dump_json() if spec.cron else "",
         "volumes": json.dumps([one.model_dump() for one in spec.volumes]) if spec.volumes else "",
+        "log": spec.log.model_dump_json() if spec.log != wire.LogRules() else "",
     }
     return {key: value for key, value in facts.items() if value}
 
@@ -175,7 +176,11 @@ def parse(place: Place, inspected: dict[str, Any]) -> Instance:
         memory_mib=int(facts["memory"]),
         restarts=int(inspected.get("RestartCount", 0)),
         started_at=moment(state.get("StartedAt", "")),
+        ended_at=moment(state.get("FinishedAt", "")),
         exit_code=int(state.get("ExitCode", 0)),
+        oom=bool(state.get("OOMKilled")),
+        pid=int(state.get("Pid", 0)),
+        variables=tuple(pair.partition("=")[0] for pair in inspected["Config"].get("Env") or ()),
         error=state.get("Error", ""),
         created_at=moment(inspected.get("Created", "")),
         pinned=facts["pinned"],
@@ -192,6 +197,7 @@ def _kind(facts: dict[str, str]) -> dict[str, Any]:
         "steady_seconds": int(facts.get("steady", "5")),
         "cron": wire.Cron.model_validate_json(cron) if cron else None,
         "volumes": tuple(wire.Volume.model_validate(one) for one in json.loads(facts.get("volumes", "[]"))),
+        "log": wire.LogRules.model_validate_json(facts.get("log", "{}")),
     }
 
 

@@ -6,20 +6,19 @@ missed. What the container wrote counts as in the other rule, for the run that i
 
 from __future__ import annotations
 
-from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import Final
 
 from agent import schedule, wire
 from agent.runs import Runs
-from agent.server import levels
-from agent.server.ports import Engine, EngineError, Instance
+from agent.server import reading
+from agent.server.ports import Engine, Instance
+from agent.server.reading import Found
 
-MOST_LINES: Final = 2000
-_STOPPING: Final = timedelta(seconds=30)
-"""What a run that is over its time may take to be stopped."""
+EARLY: Final = timedelta(seconds=5)
+"""A run that somebody started by hand so long before a time, or within its margin, is the run of that time."""
 _CODES: Final = {
     125: "Docker could not run it",
     126: "its command cannot be executed",
@@ -41,17 +40,27 @@ class Evidence:
     """Since when it is the one that is started."""
     runs: tuple[wire.JobRun, ...] = ()
     """Newest first."""
-    errors: int = 0
-    """Errors that the last run which has ended wrote to its log."""
-    sample: str = ""
-    note: str = ""
-    """What could not be looked at."""
+    log: Found = field(default_factory=Found)
+    """What the last run that has ended wrote to its log."""
+    min_errors: int = 1
+    """So many errors count."""
+    unsure: timedelta = timedelta(0)
+    """How far the droplet's clock and that of whoever asks are apart."""
 
     @property
     def due(self) -> datetime | None:
         """The last time at which a run should have begun by now; None: there was none yet."""
-        last = schedule.last_due(self.cron, self.at - schedule.margin(self.cron))
+        last = schedule.last_due(self.cron, self.at - schedule.margin(self.cron) - self.unsure)
         return last if last and last >= self.enabled_at else None
+
+    @property
+    def began(self) -> bool:
+        """Whether there is a run of that time, or one that was started by hand in its place."""
+        due, margin = self.due, schedule.margin(self.cron)
+        return due is not None and any(
+            one.scheduled_for == due or (one.started_at and due - EARLY <= one.started_at <= due + margin)
+            for one in self.runs
+        )
 
     @property
     def going(self) -> wire.JobRun | None:
@@ -65,29 +74,34 @@ class Evidence:
 
     def ran_too_long(self, run: wire.JobRun) -> bool:
         """Whether it should have been stopped by now."""
-        longest = timedelta(seconds=self.cron.timeout_seconds) + _STOPPING
-        return self.at - (run.started_at or run.scheduled_for) > longest
+        return self.at - (run.started_at or run.scheduled_for) > timedelta(seconds=self.cron.timeout_seconds)
 
 
 def judge(seen: Evidence) -> wire.Verdict:
-    """The verdict: pending, missed, overlap, overrun, failed, errors in the log, or well."""
+    """The verdict: clock skew, pending, missed, overlap, overrun, failed, errors in the log, or well."""
     word, reason = _judge(seen)
     last = seen.finished
     evidence = {
         "due": seen.due.isoformat() if seen.due else "",
         "next": _time(schedule.next_due(seen.cron, seen.at)),
         "run": last.model_dump_json(exclude_defaults=True) if last else "",
-        "log": seen.sample,
-        "note": seen.note,
+        **seen.log.evidence(),
     }
     kept = {key: value for key, value in evidence.items() if value}
     return wire.Verdict(verdict=word, reason=reason, checked_at=seen.at, evidence=kept)
 
 
 def _judge(seen: Evidence) -> Finding:
+    margin = schedule.margin(seen.cron)
+    if seen.unsure > margin / 2:
+        apart, late = seen.unsure.total_seconds(), margin.total_seconds()
+        return (
+            "unknown",
+            f"clock skew: its clock and that of whoever asks are {apart:.0f} s apart; a start may be {late:.0f} s late",
+        )
     if seen.due is None:
         return "healthy", f"it has not been due yet; the next time is {_time(schedule.next_due(seen.cron, seen.at))}"
-    if not any(one.scheduled_for == seen.due for one in seen.runs):
+    if not seen.began:
         return _overlap(seen, seen.going) if seen.going else _missed(seen)
     run = seen.runs[0]
     if run.outcome == "running":
@@ -135,24 +149,37 @@ def _finished(seen: Evidence, run: wire.JobRun) -> Finding:
     if run.exit_code:
         why = "it had too little memory" if run.oom else _CODES.get(run.exit_code, "")
         return "unhealthy", f"failed: the run of {when} ended with code {run.exit_code}{f' ({why})' if why else ''}"
-    if seen.errors:
-        return "degraded", f"the run of {when} ended well, but with {seen.errors} error(s) in its log"
+    if seen.log.errors >= seen.min_errors:
+        return "degraded", f"the run of {when} ended well, but with {seen.log.errors} error(s) in its log"
     return "healthy", f"the run of {when} ended well"
 
 
-def look(engine: Engine, instance: Instance, runs: Runs) -> wire.Verdict:
-    """Judge a current scheduled container by its records and by the log of its last run."""
-    now = datetime.now(UTC)
+def look(
+    engine: Engine,
+    instance: Instance,
+    runs: Runs,
+    skew: timedelta = timedelta(0),
+    now: datetime | None = None,
+) -> wire.Verdict:
+    """Judge a current scheduled container by its records and by the log of its last run.
+
+    Args:
+        engine: Docker.
+        instance: the container.
+        runs: the records.
+        skew: how far the droplet's clock is ahead of that of whoever asks.
+        now: the time, for tests.
+    """
+    at = now or datetime.now(UTC)
     if instance.cron is None:
-        return _unknown(now, "it has no cron line")
+        return _unknown(at, "it has no cron line")
     try:
         schedule.check(instance.cron)
     except ValueError as error:
-        return _unknown(now, f"its cron line cannot be read: {error}")
-    seen = Evidence(now, instance.cron, _enabled_at(instance, runs, now), runs.read(instance.name))
-    found, note = _errors(engine, instance, seen.finished)
-    sample = found[0][:500] if found else ""
-    return judge(Evidence(now, seen.cron, seen.enabled_at, seen.runs, len(found), sample, note))
+        return _unknown(at, f"its cron line cannot be read: {error}")
+    known = Evidence(at, instance.cron, _enabled_at(instance, runs, at), runs.read(instance.name))
+    log = _log(engine, instance, known)
+    return judge(replace(known, log=log, min_errors=instance.log.min_errors, unsure=abs(skew)))
 
 
 def _enabled_at(instance: Instance, runs: Runs, now: datetime) -> datetime:
@@ -163,17 +190,22 @@ def _enabled_at(instance: Instance, runs: Runs, now: datetime) -> datetime:
     return instance.created_at or now
 
 
-def _errors(engine: Engine, instance: Instance, run: wire.JobRun | None) -> tuple[list[str], str]:
-    """The errors that a run wrote; one of another container's has none that could be read here."""
-    if run is None or run.container != instance.id or run.started_at is None:
-        return [], ""
-    begin, end = run.started_at, (run.ended_at or datetime.now(UTC)) + timedelta(seconds=1)
-    try:
-        with closing(engine.logs(instance.full_name, tail=MOST_LINES, since=begin)) as stream:
-            texts = [entry.text for entry in stream if begin <= entry.at <= end]
-    except EngineError as error:
-        return [], f"the log could not be read: {error}"
-    return list(levels.errors(texts)), ""
+def _log(engine: Engine, instance: Instance, known: Evidence) -> Found:
+    """What the last run that has ended wrote, though its container may be an earlier one by now."""
+    run = known.finished
+    if run is None or run.started_at is None or not run.container:
+        return Found()
+    begin, end = _span(run, run.started_at, known.runs)
+    return reading.of_run(engine, instance, run.container, begin, end)
+
+
+def _span(run: wire.JobRun, started: datetime, runs: tuple[wire.JobRun, ...]) -> tuple[datetime, datetime]:
+    """From when to when lines are a run's: a little more than it went on for, and nothing of its neighbours."""
+    others = [one for one in runs if one.container == run.container and one.scheduled_for != run.scheduled_for]
+    ended = [one.ended_at for one in others if one.ended_at and one.ended_at <= started]
+    begun = [one.started_at for one in others if one.started_at and one.started_at > started]
+    end = (run.ended_at or datetime.now(UTC)) + timedelta(seconds=1)
+    return max([started - reading.STARTING, *ended]), min([end, *begun])
 
 
 def _unknown(now: datetime, reason: str) -> wire.Verdict:

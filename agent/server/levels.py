@@ -62,10 +62,16 @@ def is_error(line: str) -> bool:
 
 def errors(lines: Iterable[str]) -> Iterator[str]:
     """The lines that begin an error; the stack trace that follows one, with its causes and last line, is part of it."""
+    known = list(lines)
+    return (known[number] for number in beginnings(known))
+
+
+def beginnings(lines: Iterable[str]) -> Iterator[int]:
+    """The same by their places among the lines."""
     group = _Group()
-    for line, following in pairwise(chain(lines, [""])):
+    for number, (line, following) in enumerate(pairwise(chain(lines, [""]))):
         if group.begins(_plain(line), following):
-            yield line
+            yield number
 
 
 class _Group:

@@ -56,9 +56,17 @@ class Instance:
     steady_seconds: int = 5
     cron: wire.Cron | None = None
     volumes: tuple[wire.Volume, ...] = ()
+    log: wire.LogRules = field(default_factory=wire.LogRules)
     restarts: int = 0
     started_at: datetime | None = None
+    ended_at: datetime | None = None
     exit_code: int = 0
+    oom: bool = False
+    """Docker says that the kernel ended it for its memory."""
+    pid: int = 0
+    """Its first process, as the droplet numbers it; 0: it has none, or nobody can say."""
+    variables: tuple[str, ...] = ()
+    """Names of its environment variables."""
     error: str = ""
     """Why Docker could not start it, in Docker's words."""
     created_at: datetime | None = None
@@ -188,13 +196,19 @@ class Engine(Protocol):
     def logs(
         self, full_name: str, tail: int | None = None, since: datetime | None = None, follow: bool = False
     ) -> Stream[LogEntry]:
-        """The lines of a container, oldest first; with `follow` until it ends or the stream is closed."""
+        """The lines of a container, oldest first; with `follow` until it ends or the stream is closed.
+
+        It is known by its name or by its id.
+        """
 
     def images(self) -> tuple[wire.Image, ...]:
         """All images on the droplet."""
 
     def image(self, reference: str) -> wire.Image:
         """One image, by id or tag. Raises EngineAbsent."""
+
+    def architectures(self, image: str) -> tuple[str, str]:
+        """What an image is built for, and what Docker runs on, e.g. `amd64`. Raises EngineAbsent."""
 
     def save(self, image: str) -> Stream[bytes]:
         """The whole archive of an image, as Docker writes it."""
@@ -252,6 +266,9 @@ class Router(Protocol):
 
     def counts(self) -> tuple[Count, ...]:
         """What was counted for every release since nginx started."""
+
+    def status(self, host: str, path: str) -> int:
+        """What a visitor of this name is answered by nginx here; raises when there is no answer within 2 s."""
 
     def check(self) -> tuple[bool, str]:
         """Whether nginx answers and has the table that it should have, and what is wrong if not."""

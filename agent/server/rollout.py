@@ -212,7 +212,7 @@ def _start_or_stop(service: Service, made: Instance) -> None:
     except EngineDown:
         raise
     except EngineError as error:
-        raise service.not_healthy(made, f"Docker could not start it: {error}") from error
+        raise service.not_started(made, error) from error
     _prove_or_stop(service, made)
 
 

@@ -22,14 +22,16 @@ from agent.server.secret_files import write_private
 from agent.unix_http import UnixConnection
 
 CALL_SECONDS: Final = 5.0
+VISIT_SECONDS: Final = 2.0
 
 
 class Router:
     """The port `agent.server.ports.Router` on the nginx of this droplet; any thread may call."""
 
-    def __init__(self, admin_socket: Path, file: Path) -> None:
+    def __init__(self, admin_socket: Path, file: Path, port: int = 80) -> None:
         self._socket = admin_socket
         self._file = file
+        self._port = port
         self._lock = threading.Lock()
 
     def read(self) -> wire.Routes:
@@ -68,6 +70,17 @@ class Router:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise RouterError(f"its counters are malformed: {error!r}") from error
+
+    def status(self, host: str, path: str) -> int:
+        """What a visitor of this name is answered, over plain HTTP: TLS is the edge's affair."""
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=VISIT_SECONDS)) as visit:
+            try:
+                visit.request("GET", path, headers={"Host": host, "User-Agent": "deployer-agent"})
+                return visit.getresponse().status
+            except (OSError, http.client.HTTPException) as error:
+                raise RouterError(
+                    f"it does not answer at port {self._port}: {error or type(error).__name__}"
+                ) from error
 
     def check(self) -> tuple[bool, str]:
         """Whether nginx answers and uses the table that is on the disk."""

@@ -68,6 +68,9 @@ class Settings:
     upgrade_command: tuple[str, ...] = ("systemctl", "start", "--no-block", "deployer-upgrade.service")
     """What puts a version that was received in place of this one; it goes on by itself."""
 
+    drill_command: tuple[str, ...] = ("systemctl", "start", "deployer-drill.service")
+    """What carries a drill out and undoes it, outside the agent: reads `drill.json`, writes `drilled.json`."""
+
     @property
     def secret_file(self) -> Path:
         """Where the droplet's secret K is kept."""
@@ -77,6 +80,11 @@ class Settings:
     def boot_file(self) -> Path:
         """Where user data put the boot secret."""
         return self.etc / "boot.key"
+
+    @property
+    def certificate(self) -> Path:
+        """What nginx shows the edge."""
+        return self.state / "tls" / "certificate.pem"
 
     @property
     def spool(self) -> Path:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from agent import wire
-from agent.server import health, instances, table
+from agent.server import health, instances, symptoms, table
 from agent.server.errors import Failure
 from agent.server.ports import Engine, EngineError, Instance, Router, RouterError
 
@@ -168,23 +168,36 @@ class Service:
             Failure: 422 `not_healthy` after the container's `start_seconds`, or once it has crashed again and again.
         """
         proofs, seen = 2 if instance.kind == "scheduled" else 0, "it did not start"
+        past = symptoms.Past()
         deadline = time.monotonic() + _patience(instance)
         while proofs < 2:
             now = self._again(instance)
             if now is None:
                 raise Failure(404, "not_found", f"{instance.full_name} was removed meanwhile.", "Deploy again.")
+            past.note(now)
             answered, seen = health.probe(now) if now.running else (False, _state(now))
             proofs = proofs + 1 if answered else 0
             crashed = now.restarts - instance.restarts >= _CRASHES or now.status in {"exited", "dead"}
             if proofs < 2 and (time.monotonic() > deadline or (crashed and not answered)):
-                raise self.not_healthy(now, seen)
+                raise self.not_healthy(now, seen, past)
             time.sleep(_POLL_SECONDS)
 
-    def not_healthy(self, instance: Instance, seen: str) -> Failure:
-        """The refusal of a container, with the last lines it wrote."""
+    def not_healthy(self, instance: Instance, seen: str, past: symptoms.Past | None = None) -> Failure:
+        """The refusal of a container, with the last lines it wrote and all that may tell why.
+
+        Args:
+            instance: as it is now, before anybody stops it.
+            seen: what was seen of it, in words.
+            past: how it was before.
+        """
         message = f"{instance.full_name} ({instance.release}) is not healthy: {seen}."
         hint = f"Read its log: GET /containers/{instance.name}/logs?role={instance.role}."
-        return Failure(422, "not_healthy", message, hint, log=self._tail(instance), probe=seen)
+        found = symptoms.gather(self.engine, self.router, instance, past)
+        return Failure(422, "not_healthy", message, hint, log=self._tail(instance), probe=seen).because(found)
+
+    def not_started(self, instance: Instance, error: EngineError) -> Failure:
+        """The refusal of a container that Docker could not begin."""
+        return self.not_healthy(replace(instance, error=str(error)), f"Docker could not start it: {error}")
 
     def _tail(self, instance: Instance) -> str:
         try:

@@ -62,7 +62,7 @@ def _start(service: Service, new: Instance) -> None:
     except EngineDown:
         raise
     except EngineError as error:
-        raise service.not_healthy(new, f"Docker could not start it: {error}") from error
+        raise service.not_started(new, error) from error
     except Failure:
         with contextlib.suppress(EngineAbsent):
             service.end(new)
@@ -101,7 +101,7 @@ def _bring_back(service: Service, old: Instance, new: Instance, ran: bool, failu
 def _both(failure: Failure, other: str) -> Failure:
     problem = failure.problem
     message = f"{problem.message} And the one that it should replace did not come back: {other}"
-    return Failure(failure.status, problem.code, message, problem.hint, **problem.details)
+    return Failure(failure.status, problem.code, message, problem.hint, **problem.details).because(problem.symptoms)
 
 
 def _failure(error: Failure | EngineError) -> Failure:

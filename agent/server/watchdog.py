@@ -142,6 +142,10 @@ class Watchdog:
                     message = f"That {name} is to rest could not be written: {error}"
                     raise Failure(507, "disk", message, "Is the droplet's disk full? Nothing was stopped.") from error
 
+    def rests(self, instance: Instance) -> bool:
+        """Whether a container was stopped on purpose."""
+        return self._record(instance.id).resting
+
     def told(self, instance: Instance) -> wire.Watch | None:
         """What it has seen and done of a container; None: nothing."""
         with self._lock:
@@ -157,13 +161,20 @@ class Watchdog:
             resting=record.resting,
         )
 
+    def ran(self, instance: Instance) -> float:
+        """For how many seconds it has seen a container run since its last start; 0: it has not looked yet."""
+        with self._lock:
+            sight = self._sights.get(instance.id)
+        known = sight is not None and sight.started_at == instance.started_at
+        return self._clock().elapsed - sight.since if sight and known else 0.0
+
     def _look(self, instance: Instance) -> Word:
         if instance.stopped:
             return "ended"
         now, sight = self._clock().elapsed, self._sights.setdefault(instance.id, _Sight())
         if sight.started_at != instance.started_at:
             sight.started_at, sight.since = instance.started_at, now
-        if instance.running and health.probe(instance)[0]:
+        if instance.running and health.probe(instance, ran=now - sight.since)[0]:
             return "healthy"
         grace = instance.health.start_seconds + (instance.steady_seconds if instance.kind == "worker" else 0)
         return "starting" if instance.running and now - sight.since < grace else "unhealthy"

@@ -11,6 +11,7 @@ from agent.wire.base import (
     DIGEST,
     FENCING_HEADER,
     HOST,
+    IGNORE,
     KEY_HEADER,
     NAME,
     PORT,
@@ -19,7 +20,6 @@ from agent.wire.base import (
     Host,
     Kind,
     Name,
-    Problem,
     Release,
     Reply,
     Request,
@@ -35,6 +35,7 @@ from agent.wire.containers import (
     ContainerSpec,
     Cron,
     Health,
+    LogRules,
     Look,
     Promote,
     Retire,
@@ -44,6 +45,7 @@ from agent.wire.containers import (
     Volume,
     Watch,
 )
+from agent.wire.drills import Drill, DrillFault, DrillOrder, DrillPermission, DrillPhase
 from agent.wire.examination import Examination, Examine, Found, fingerprint
 from agent.wire.images import BuildEvent, Image, ImageMissing, ImagePull, ImageQuery, ImageSave, Pruned
 from agent.wire.inventory import Inventory
@@ -62,7 +64,9 @@ from agent.wire.notices import (
 )
 from agent.wire.pauses import Controller, HeldPauses, Pause, PauseBook, Pauses
 from agent.wire.peers import PEER_PORT, Peer, PeerList, Peers, PeerTable
+from agent.wire.problems import Problem
 from agent.wire.routes import Maintenance, Route, Routes
+from agent.wire.symptoms import Ask, Room, Socket, Symptoms
 from agent.wire.upgrades import Confirm, Installed, Upgrade, UpgradeOrder, UpgradePhase
 from agent.wire.uploads import DOCKERFILE, TAG, Build, Upload
 
@@ -74,12 +78,14 @@ __all__ = [
     "FENCING_HEADER",
     "HEALTH_ROUND",
     "HOST",
+    "IGNORE",
     "KEY_HEADER",
     "NAME",
     "PEER_PORT",
     "PORT",
     "RELEASE",
     "TAG",
+    "Ask",
     "Build",
     "BuildEvent",
     "Changed",
@@ -92,6 +98,11 @@ __all__ = [
     "Cron",
     "Digest",
     "Disk",
+    "Drill",
+    "DrillFault",
+    "DrillOrder",
+    "DrillPermission",
+    "DrillPhase",
     "Enrol",
     "Examination",
     "Examine",
@@ -113,6 +124,7 @@ __all__ = [
     "LeaseRequest",
     "Leases",
     "LogLine",
+    "LogRules",
     "Logs",
     "Look",
     "MailChannel",
@@ -137,11 +149,14 @@ __all__ = [
     "Retire",
     "Role",
     "Rollback",
+    "Room",
     "Route",
     "Routes",
     "SlackChannel",
     "Slot",
+    "Socket",
     "Stop",
+    "Symptoms",
     "Upgrade",
     "UpgradeOrder",
     "UpgradePhase",

@@ -1,4 +1,4 @@
-"""What all messages share: versions, names, patterns, and the error envelope."""
+"""What all messages share: versions, names, patterns."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ RELEASE = r"^[0-9]{8}t[0-9]{6}-[0-9a-f]{6}$"
 HOST = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$"
 CRON = r"^[0-9*,/A-Za-z-]+( [0-9*,/A-Za-z-]+){4}$"
 """Five fields; what they may hold is for the evaluator to say."""
+_ESCAPE = r"\\([dDwWsS]|[^A-Za-z0-9\s])"
+_CLASS = rf"\[\^?([A-Za-z0-9]-[A-Za-z0-9]|{_ESCAPE}|[^\\\[\]&~|^\x00-\x1f\x7f-])+\]"
+_LETTER = rf"([^\\.\[\]()*+?|^${{}}\x00-\x1f\x7f]|{_ESCAPE}|\.|{_CLASS})[*+?]?"
+_GROUP = rf"\(({_LETTER})+(\|({_LETTER})+)*\)[*+?]?"
+_BRANCH = rf"\^?({_LETTER}|{_GROUP})+\$?"
+IGNORE = rf"^({_BRANCH})(\|({_BRANCH}))*$"
+"""A part of Python's regular expressions: letters, `.`, `\\d \\w \\s`, classes, `* + ?`, `|`, flat groups, anchors."""
 DIGEST = r"^sha256:[0-9a-f]{64}$"
 
 Name = Annotated[str, Field(pattern=NAME, max_length=128)]
@@ -45,14 +52,3 @@ class Reply(BaseModel):
     """A body that the agent sends."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Problem(Reply):
-    """The one error envelope: what happened, and what to do next."""
-
-    code: str
-    """A word for programs, e.g. `not_found`, `unauthorized`, `conflict`, `not_healthy`, `too_large`, `busy`."""
-    message: str
-    hint: str
-    details: dict[str, str] = {}
-    """More evidence by name, e.g. `log`: the last lines of a candidate that was refused."""

@@ -7,8 +7,9 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from agent.wire.base import CRON, Digest, Host, Kind, Release, Reply, Request, Role, Slot, Variable, VerdictWord
+from agent.wire.base import CRON, IGNORE, Digest, Host, Kind, Release, Reply, Request, Role, Slot, Variable, VerdictWord
 from agent.wire.routes import Maintenance
+from agent.wire.symptoms import Symptoms
 
 
 class Health(Request):
@@ -32,6 +33,15 @@ class Cron(Request):
     """Whether a run may start while the one before it is still going; otherwise that start is skipped and recorded."""
     timeout_seconds: Annotated[int, Field(ge=1, le=604_800)] = 1800
     """A run that takes longer is stopped."""
+
+
+class LogRules(Request):
+    """What of a container's log counts against it."""
+
+    ignore: Annotated[tuple[Annotated[str, Field(pattern=IGNORE, max_length=200)], ...], Field(max_length=20)] = ()
+    """An error whose first line matches any of these, anywhere in it, is none."""
+    min_errors: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """So many errors since an observer's last check make it degraded."""
 
 
 class Volume(Request):
@@ -63,6 +73,7 @@ class ContainerSpec(Request):
     command: Annotated[tuple[Annotated[str, Field(max_length=4096)], ...], Field(max_length=100)] = ()
     """What runs instead of the image's own command; never passed through a shell."""
     health: Health = Health()
+    log: LogRules = LogRules()
     environment: Annotated[dict[Variable, str], Field(max_length=200, default_factory=dict)]
     secrets: Annotated[dict[Variable, str], Field(max_length=100, default_factory=dict)]
     """Each becomes the file `/run/secrets/{name}` on a tmpfs; never an environment variable."""
@@ -94,6 +105,8 @@ class Verdict(Reply):
     reason: str
     checked_at: datetime
     evidence: dict[str, str] = Field(default_factory=dict)
+    symptoms: Symptoms | None = None
+    """Of a current container that is unhealthy, or wherever they were asked for."""
 
 
 class Look(Reply):

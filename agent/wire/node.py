@@ -48,6 +48,8 @@ class Node(Reply):
     memory: Disk
     load: tuple[float, float, float]
     agent_rss: int
+    vitals: dict[str, Verdict] = Field(default_factory=dict)
+    """`disk`, `memory`, `certificate`, `clock`; an agent of the version before says nothing of them."""
     containers: tuple[Container, ...]
     agent_seconds: float | None = None
     """How long the agent has run since its start."""

@@ -57,6 +57,11 @@ CAUSES: Final = (
         "Add it to the service's environment or secrets (a secret is a file in /run/secrets), and deploy.",
     ),
     Rule(
+        "does not start",
+        inside.does_not_start,
+        "Set a command that is in the image: Docker found nothing that it could run.",
+    ),
+    Rule(
         "crash loop",
         inside.crash_loop,
         "It ends by itself: read its last lines. `rollback` brings the release before back.",

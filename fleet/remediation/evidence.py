@@ -107,7 +107,7 @@ class Evidence:
     log: tuple[str, ...] = ()
     """Its last lines, redacted, oldest first."""
     variables: tuple[str, ...] = ()
-    """Names of the variables and secrets that it was given."""
+    """Names of the variables that it was given; a secret is a file, which who looks for a variable does not find."""
     disk: Disk | None = None
     lookups: tuple[Lookup, ...] = ()
     image_architecture: str = ""

@@ -68,6 +68,11 @@ def missing_variable(seen: Evidence) -> tuple[str, ...]:
     return (f"{named[-1][1]} was not given", named[-1][0]) if named else ()
 
 
+def does_not_start(seen: Evidence) -> tuple[str, ...]:
+    """Docker could not even begin it."""
+    return (seen.docker_error,) if seen.docker_error and not seen.runs else ()
+
+
 def crash_loop(seen: Evidence) -> tuple[str, ...]:
     """It ends again and again, or at once, by itself."""
     if not _ended(seen):

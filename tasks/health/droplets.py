@@ -13,7 +13,7 @@ from agent.client import AgentProblem, AgentRefused, AsyncAgentClient, apart, me
 from blocks.environment import Environment
 from fleet.remediation.moments import Moment
 from fleet.state import Droplet, VerdictWord
-from tasks import agents
+from tasks import agents, causes
 from tasks.health.findings import SEVERITY, AgentAnswer, EdgeAnswer, Finding
 
 OBSERVER: Final = wire.HEALTH_ROUND
@@ -95,15 +95,17 @@ def _droplet(
 
 
 def judge(node: wire.Node) -> tuple[VerdictWord, str]:
-    """A droplet as a whole: its worst part, with the facts that a person looks for first."""
-    worst = max((node.docker, node.nginx), key=lambda verdict: SEVERITY[verdict.verdict])
+    """A droplet as a whole: its worst part, all that is not well, and the facts that a person looks for first."""
+    known = [one for one in node.vitals.values() if one.verdict != "unknown"]  # what it cannot read is no trouble
+    parts = sorted((node.docker, node.nginx, *known), key=lambda verdict: -SEVERITY[verdict.verdict])
+    troubles = [one.reason for one in parts if one.verdict != "healthy"]
     free = 100 * node.disk.free // max(node.disk.total, 1)
     facts = f"{free} % of the disk free, load {node.load[0]:.1f}, agent {node.agent_rss >> 20} MiB"
     if told := apart(node.api):
         return "degraded", f"{told}. {mend(node.api)} {facts}"
     if node.version != agent.__version__:
         facts += f", agent {node.version} (upgrade-agents makes it {agent.__version__})"
-    return worst.verdict, facts if worst.verdict == "healthy" else f"{worst.reason}; {facts}"
+    return parts[0].verdict, "; ".join([*troubles, facts])
 
 
 def _rests(seen: wire.Container) -> bool:
@@ -116,13 +118,14 @@ def _container(where: str, droplet: str, seen: wire.Container, edge: Edge, at: M
     reason = seen.verdict.reason if seen.verdict else "not judged yet"
     told = reason if seen.role == "current" else f"{seen.role}: {reason}"
     shown = "under maintenance; " if seen.maintenance else ""
+    why = causes.told(seen.verdict)
     return Finding(
         environment=where,
         droplet=droplet,
         container=seen.name,
         release=seen.release,
         verdict=verdict,
-        reason=shown + told,
+        reason=shown + told + why,
         at=at,
         edge=tuple(edge[name] for name in seen.hosts if name in edge) if seen.role == "current" else (),
         role=seen.role,

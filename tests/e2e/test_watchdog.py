@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from agent.client import connect
 from tests.e2e.lab import Lab
 from tests.e2e.scenes import containers, eventually, ours
 
@@ -46,3 +47,19 @@ def test_an_agent_that_hangs_is_back_within_45_seconds_and_containers_do_not_not
         HUNG_SECONDS,
     )
     assert processes(lab, first) == before
+
+
+def test_a_restart_of_docker_is_no_event_for_containers(lab: Lab) -> None:
+    first = ours(lab)[0]
+    before = processes(lab, first)
+    lab.inside(first, "systemctl", "restart", "docker")
+    eventually(lambda: processes(lab, first) == before, "Docker knows them again", BACK_SECONDS)
+    assert containers(lab, first)["current"][0] == "running"
+
+
+def test_a_droplet_says_how_it_is_itself(lab: Lab) -> None:
+    droplet = lab.droplet(ours(lab)[0])
+    with connect(lab.tokens["digitalocean"], droplet.name, str(droplet.public_address)) as agent:
+        found = agent.node().vitals
+    assert set(found) == {"disk", "memory", "certificate", "clock"}
+    assert (found["certificate"].verdict, found["clock"].verdict) == ("healthy", "healthy"), found

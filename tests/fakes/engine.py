@@ -24,6 +24,7 @@ __all__ = ["Crashes", "FakeEngine", "Items", "Killed"]
 
 T = TypeVar("T")
 FIRST_ADDRESS = 16
+ARCHITECTURE = "amd64"
 
 
 class Items(Generic[T]):
@@ -134,9 +135,15 @@ class FakeEngine:
         head_start: how long a container that starts has run already, as it says.
         foreign: names of containers without our labels; none of ours can have such a name.
         statuses: the status that a release answers requests with, 200 unless it is here.
+        last_words: what a release that crashes writes last.
+        oom: releases that crash because the kernel kills them for their memory.
+        built_for: what images are built for, where it is not what the droplet is.
+
+        clock: the time that lines are stamped with, and that containers start at.
 
     `label` is the prefix that `create` tags images with.
-    `add_image` puts an image on the droplet; `say` lets a container write to its log; `exit` ends its process.
+    `add_image` puts an image on the droplet; `say` lets a container write to its log; `exit` ends its process; `rotate`
+    loses what a log had; `jump` sets the clock.
     `lent` has the secrets that each build was given, `secrets` what each (name, release) was, `volumes` whose each
     volume is, `runs` the services of the extra containers in which runs overlap.
     `close`, or leaving the `with` block, ends all listeners.
@@ -153,7 +160,11 @@ class FakeEngine:
         self.crashing: set[str] = set()
         self.unstartable: set[str] = set()
         self.statuses: dict[str, int] = {}
+        self.last_words = "FATAL it cannot go on"
+        self.oom: set[str] = set()
+        self.built_for = ARCHITECTURE
         self.head_start = timedelta(0)
+        self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.secrets: dict[tuple[str, str], dict[str, str]] = {}
         self.volumes: dict[str, str] = {}
         self.runs: list[str] = []
@@ -165,7 +176,7 @@ class FakeEngine:
         self._listeners: dict[str, Listener] = {}
         self._logs: dict[str, list[LogEntry]] = {}
         self._changed = Condition()
-        self._last = datetime.now(UTC)
+        self._last = datetime.min.replace(tzinfo=UTC)
 
     def __enter__(self) -> FakeEngine:
         """Itself."""
@@ -191,6 +202,15 @@ class FakeEngine:
         with self._changed:
             self._logs[self._known(full_name).id].append(LogEntry(self._now(), stream, text))
             self._changed.notify_all()
+
+    def rotate(self, full_name: str) -> None:
+        """What a container wrote so far is gone from its log."""
+        with self._changed:
+            self._logs[self._known(full_name).id].clear()
+
+    def jump(self, now: datetime) -> None:
+        """The clock is set, to an earlier time too."""
+        self.clock, self._last = lambda: now, now
 
     def exit(self, full_name: str, code: int = 1) -> None:
         """A container's process ends by itself."""
@@ -243,7 +263,9 @@ class FakeEngine:
                 steady_seconds=spec.steady_seconds,
                 cron=spec.cron,
                 volumes=spec.volumes,
+                log=spec.log,
                 created_at=self._now(),
+                variables=(*spec.environment, "DEPLOYER_RELEASE", "DEPLOYER_DROPLET", "DEPLOYER_SERVICE"),
                 pinned=instances.pinned(spec),
             )
             self.volumes.update({instances.volume_name(name, one.name): name for one in spec.volumes})
@@ -327,6 +349,12 @@ class FakeEngine:
         with self._call("image"):
             return self.stock.described(self.stock.find(reference))
 
+    def architectures(self, image: str) -> tuple[str, str]:
+        """What `built_for` says."""
+        with self._call("architectures"):
+            self.stock.find(image)
+            return self.built_for, ARCHITECTURE
+
     def save(self, image: str) -> Items[bytes]:
         """Its archive, in small chunks."""
         with self._call("save"):
@@ -394,7 +422,7 @@ class FakeEngine:
         return tuple(one.id for one in every if instances.may_go(self.label, one))
 
     def _known(self, name: str) -> Instance:
-        found = next((one for one in self._found.values() if one.full_name == name), None)
+        found = next((one for one in self._found.values() if name in (one.full_name, one.id)), None)
         if found is None:
             raise EngineAbsent(f"No such container: {name}", 404)
         return found
@@ -410,11 +438,13 @@ class FakeEngine:
             self._found[one.id] = replace(one, exit_code=127, error="executable file not found in $PATH")
             raise EngineError("executable file not found in $PATH", 400)
         started = self._now() - self.head_start
-        self._found[one.id] = replace(one, status="running", started_at=started, exit_code=0, error="")
+        self._found[one.id] = replace(one, status="running", started_at=started, exit_code=0, oom=False, error="")
         self._logs[one.id].append(LogEntry(self._now(), "stdout", f"{one.release} starts"))
         if one.release in self.crashing:
-            self._logs[one.id].append(LogEntry(self._now(), "stderr", "FATAL it cannot go on"))
-            self._end(one.id, 1)
+            self._logs[one.id].append(LogEntry(self._now(), "stderr", self.last_words))
+            killed = one.release in self.oom
+            self._found[one.id] = replace(self._found[one.id], oom=killed)
+            self._end(one.id, 137 if killed else 1)
         elif one.port and one.release not in self.mute:
             status = self.statuses
             self._listeners[one.id] = Listener(
@@ -425,7 +455,7 @@ class FakeEngine:
         if listener := self._listeners.pop(id, None):
             listener.close()
         if self._found[id].running:
-            self._found[id] = replace(self._found[id], status="exited", exit_code=code)
+            self._found[id] = replace(self._found[id], status="exited", exit_code=code, ended_at=self._now())
         self._changed.notify_all()
 
     def _told(self, id: str, recent: list[LogEntry], position: int, closed: list[bool]) -> Iterator[LogEntry]:
@@ -486,7 +516,7 @@ class FakeEngine:
 
     def _now(self) -> datetime:
         """The time, and never the same twice."""
-        self._last = max(datetime.now(UTC), self._last + timedelta(microseconds=1))
+        self._last = max(self.clock(), self._last + timedelta(microseconds=1))
         return self._last
 
 

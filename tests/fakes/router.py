@@ -126,6 +126,11 @@ class FakeRouter:
                 for one in sorted(known)
             )
 
+    def status(self, host: str, path: str) -> int:
+        """What `get` has."""
+        with self._call("status"):
+            return self.ask(host, path).status
+
     def check(self) -> tuple[bool, str]:
         """Good, unless `drift` says otherwise."""
         with self._call("check"):

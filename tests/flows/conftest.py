@@ -43,6 +43,10 @@ MODULES = (
     "sealing",
     "snapshots",
     "tombstones",
+    "verifying",
+    "drills.injecting",
+    "drills.orders",
+    "drills.watching",
 )
 
 

@@ -111,6 +111,7 @@ class Machine(ABC):
             "engine.images",
         }
         looks |= {"engine.strangers", "engine.volume_names"}
+        looks |= {"engine.architectures", "router.status"}
         looks |= {"router.read", "router.counts", "router.in_flight", "router.check", "router.update"}
         calls = [*self.engine.crashes.calls, *self.router.crashes.calls]
         return [call for call in calls if call not in looks]
@@ -148,6 +149,7 @@ class Machine(ABC):
             home=self._folder / "opt/deployer",
             upgrade_command=("true",),
             seal_command=("true",),
+            drill_command=("true",),
             examine_command=("cp", str(self.system), str(run / "examined.json")),
         )
 

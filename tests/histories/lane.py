@@ -29,6 +29,7 @@ LOGGING = (
     "bases",
     "builds",
     "deploy_report",
+    "drills.injecting",
     "healing.considering",
     "healing.handover",
     "healing.orders",
@@ -59,6 +60,7 @@ TIMED = (
     "agent.server.slots",
     "tasks.deploy_report",
     "tasks.dns",
+    "tasks.drills.watching",
     "tasks.healing.replacing",
     "tasks.leftovers",
     "tasks.locks",
@@ -67,7 +69,17 @@ TIMED = (
     "tasks.rollouts",
     "tasks.waits",
 )
-DATED = ("tasks.healing.retiring", "tasks.peers", "tasks.plans", "tasks.removal", "tasks.soaks", "tasks.vigils")
+DATED = (
+    "tasks.healing.retiring",
+    "agent.server.drills",
+    "tasks.drills.injecting",
+    "tasks.drills.report",
+    "tasks.peers",
+    "tasks.plans",
+    "tasks.removal",
+    "tasks.soaks",
+    "tasks.vigils",
+)
 POOLED = (
     "tasks.healing.handover",
     "tasks.healing.lastlines",
@@ -78,7 +90,6 @@ POOLED = (
     "tasks.locks",
     "tasks.plans",
     "tasks.room",
-    "tasks.soaks",
     "tasks.vigils",
     "agent.server.work",
 )
@@ -180,7 +191,7 @@ def _without_waiting(patch: pytest.MonkeyPatch, time: Time) -> None:
         patch.setattr(f"{name}.time", time)
     for name in DATED:
         patch.setattr(f"{name}.datetime", time)
-    for name in ("leases", "pauses"):
+    for name in ("drills", "leases", "pauses"):
         patch.setattr(f"agent.server.{name}.moment", time.moment)
     patch.setattr(logging.getLogger("agent"), "disabled", True)
     patch.setattr(os, "fsync", lambda _: None)  # nobody pulls the plug of this disk

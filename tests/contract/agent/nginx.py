@@ -26,7 +26,7 @@ class Nginx:
         self.folder = folder
         self.port = free_port()
         self.file = folder / "routes.json"
-        self.router = Router(folder / "admin.sock", self.file)
+        self.router = Router(folder / "admin.sock", self.file, self.port)
         self._process: subprocess.Popen[bytes] | None = None
         shutil.copytree(SOURCE, folder, dirs_exist_ok=True)
         state = f'lua_package_path "{folder}/lua/?.lua;;";\n'

@@ -51,6 +51,26 @@ def test_a_created_container_is_a_candidate_that_does_not_run_and_remembers_its_
     assert (made.health, made.drain_seconds, made.memory_mib) == (wanted.health, 9, 64)
 
 
+def test_an_image_is_built_for_what_docker_runs_on_here_and_one_that_is_absent_is_told(lab: Lab) -> None:
+    image, machine = lab.engine.architectures(lab.image.id)
+    assert image == machine != ""
+    with pytest.raises(EngineAbsent):
+        lab.engine.architectures("sha256:" + "0" * 64)
+
+
+def test_a_container_tells_the_names_of_its_variables_and_when_and_how_it_ended(lab: Lab) -> None:
+    lab.engine.create(NAME, spec(1, lab.image.id, environment={"COLOUR": "blue"}))
+    lab.engine.start(CANDIDATE)
+    begun = one(lab.engine)
+    assert {"COLOUR", "DEPLOYER_RELEASE", "DEPLOYER_SERVICE"} <= set(begun.variables)
+    lab.engine.stop(CANDIDATE, 0)
+    ended = one(lab.engine)
+    assert ended.started_at is not None
+    assert ended.ended_at is not None
+    assert ended.ended_at >= ended.started_at
+    assert (ended.pid, ended.oom) == (0, False)
+
+
 def test_each_container_has_an_address_of_its_own_and_keeps_it(lab: Lab) -> None:
     first, second = running(lab), running(lab, name=OTHER)
     assert first.address != second.address

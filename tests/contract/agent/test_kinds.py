@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -147,20 +148,13 @@ def test_the_log_of_the_last_run_counts_and_that_of_an_earlier_one_does_not(lab:
     (made,) = lab.engine.instances()
     runs, due = Runs(lab.settings.state), datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     runs.watch(NAME, made.id, due - timedelta(hours=2))
-    for words in ("ERROR the disk is full", "all is well"):
+    well: dict[str, Any] = {"release": release(1), "outcome": "ended", "exit_code": 0}
+    runs.append(NAME, wire.JobRun(scheduled_for=due - timedelta(hours=1), **well))
+    for time, words in ((due, "ERROR the disk is full"), (datetime.now(UTC), "all is well")):
         begun = datetime.now(UTC)
         lab.engine.say(NAME, words)
-        for hour in (1, 0):
-            run = wire.JobRun(
-                scheduled_for=due - timedelta(hours=hour),
-                release=release(1),
-                outcome="ended",
-                started_at=begun,
-                ended_at=datetime.now(UTC) if "ERROR" in words else None,
-                exit_code=0,
-                container=made.id,
-            )
-            runs.append(NAME, run)
+        ended: dict[str, Any] = {"started_at": begun, "ended_at": datetime.now(UTC), "container": made.id}
+        runs.append(NAME, wire.JobRun(scheduled_for=time, **well, **ended))
         verdict = client.health(NAME)
         assert (verdict.verdict, verdict.evidence.get("log")) == (
             ("degraded", "ERROR the disk is full") if "ERROR" in words else ("healthy", None)

@@ -49,6 +49,14 @@ def test_a_table_is_read_back_as_it_was_given_and_visitors_are_sent_by_it(gate: 
     assert gate.router.check() == (True, "")
 
 
+def test_a_visitors_status_is_told_for_a_name_that_is_served_one_that_fails_and_one_that_is_not_known(
+    gate: Gate, blue: Backend
+) -> None:
+    gate.router.update(lambda _: table(route(blue)))
+    asked = [(HOST, "/"), (HOST, "/error"), ("other.example.com", "/")]
+    assert [gate.router.status(host, path) for host, path in asked] == [200, 500, 421]
+
+
 def test_a_change_that_changes_nothing_says_so(gate: Gate, blue: Backend) -> None:
     gate.router.update(lambda _: table(route(blue)))
     assert not gate.router.update(lambda now: now)

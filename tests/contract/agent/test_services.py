@@ -86,6 +86,59 @@ def test_a_candidate_that_cannot_run_is_refused_with_the_reason(
     assert said in caught.value.problem.message
 
 
+def test_a_refused_candidate_comes_with_what_may_tell_why(lab: Droplet, client: AgentClient) -> None:
+    lab.engine.crashing.add(release(1))
+    with pytest.raises(AgentProblem) as caught:
+        client.prepare(NAME, lab.spec(1, environment={"COLOUR": "blue"}))
+    told = caught.value.problem.symptoms
+    assert told is not None
+    assert (told.status, told.exit_code, told.port, told.listening) == ("exited", 1, 8080, None)
+    assert told.log == (f"{release(1)} starts", "FATAL it cannot go on")
+    assert "COLOUR" in told.variables
+    assert "blue" not in told.model_dump_json()
+    assert (told.image_architecture, told.machine_architecture) == ("amd64", "amd64")
+    assert told.room is not None
+
+
+def test_a_sweep_is_told_why_the_current_one_is_unhealthy_and_nothing_of_what_is_well(
+    lab: Droplet, client: AgentClient
+) -> None:
+    lab.deploy(1, health={"path": "/up"})
+    assert client.node().containers[0].verdict is not None
+    assert symptoms(client) is None
+    lab.engine.statuses[release(1)] = 404
+    told = symptoms(client)
+    assert told is not None
+    assert [(one.vantage, one.host, one.path, one.status) for one in told.asks] == [
+        ("container", HOST, "/up", 404),
+        ("container", "", "/up", 404),
+        ("nginx", HOST, "/up", 404),
+    ]
+
+
+def symptoms(client: AgentClient) -> wire.Symptoms | None:
+    verdict = client.node().containers[0].verdict
+    assert verdict is not None
+    return verdict.symptoms
+
+
+def test_whoever_asks_why_is_told_of_a_healthy_one_too(lab: Droplet, client: AgentClient) -> None:
+    lab.deploy(1)
+    assert client.health(NAME).symptoms is None
+    told = client.health(NAME, why=True)
+    assert told.verdict == "healthy"
+    assert told.symptoms is not None
+    assert [one.status for one in told.symptoms.asks] == [200, 200, 200]
+
+
+def test_what_was_stopped_on_purpose_needs_no_cause(lab: Droplet, client: AgentClient) -> None:
+    lab.deploy(1)
+    client.stop(NAME, wire.Stop())
+    verdict = client.node().containers[0].verdict
+    assert verdict is not None
+    assert (verdict.verdict, verdict.symptoms) == ("unhealthy", None)
+
+
 def test_a_candidate_that_failed_can_be_tried_again(lab: Droplet, client: AgentClient) -> None:
     lab.engine.crashing.add(release(1))
     with pytest.raises(AgentProblem):

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from agent import wire
 from agent.server import health
-from agent.server.health import Cursors, Observation, judge
+from agent.server.health import Observation, judge
 from agent.server.ports import Instance
+from agent.server.reading import Found
 from tests.fakes.engine import FakeEngine
 from tests.unit.agent.builders import KINDS, NAME, spec
 
@@ -27,11 +28,13 @@ STATUSES = ["created", "running", "restarting", "exited", "paused", "dead"]
         (Observation(AT, answered=True, answer="it answers"), "healthy", "it answers"),
         (Observation(AT, answered=False, answer="no answer"), "unhealthy", "no answer"),
         (
-            Observation(AT, answered=True, answer="it answers", errors=2),
+            Observation(AT, answered=True, answer="it answers", log=Found(2)),
             "degraded",
             "it answers, but 2 error(s) in the log since the last check",
         ),
-        (Observation(AT, answered=False, answer="no answer", errors=2), "unhealthy", "no answer"),
+        (Observation(AT, answered=True, answer="it answers", log=Found(2), min_errors=3), "healthy", "it answers"),
+        (Observation(AT, answered=True, answer="it answers", log=Found(ignored=9)), "healthy", "it answers"),
+        (Observation(AT, answered=False, answer="no answer", log=Found(2)), "unhealthy", "no answer"),
         (Observation(AT, status=None, note="timed out"), "unknown", "Docker does not answer: timed out"),
         (Observation(AT, status="exited", exit_code=137), "unhealthy", "it does not run: exited with exit code 137"),
         (
@@ -52,8 +55,8 @@ def test_what_was_seen_gives_this_verdict_and_this_reason(seen: Observation, ver
 
 
 def test_the_evidence_has_what_there_was_and_nothing_empty() -> None:
-    seen = Observation(AT, answered=True, answer="it answers", errors=1, sample="ERROR no", note="")
-    assert judge(seen).evidence == {"probe": "it answers", "log": "ERROR no"}
+    seen = Observation(AT, answered=True, answer="it answers", log=Found(1, "ERROR no", notes=("a", "b")))
+    assert judge(seen).evidence == {"probe": "it answers", "errors": "1", "log": "ERROR no", "note": "a; b"}
 
 
 def worker(ran: timedelta, **changes: Any) -> Instance:
@@ -78,6 +81,13 @@ def test_a_worker_is_proven_by_having_run_for_a_while(instance: Instance, steady
     assert health.probe(instance, AT) == (steady, seen)
 
 
+def test_a_worker_that_was_seen_running_for_long_enough_is_steady_though_the_clock_was_set_back() -> None:
+    just_started = worker(timedelta(0))
+    assert health.probe(just_started, AT, ran=4.0)[0] is False
+    assert health.probe(just_started, AT, ran=5.0)[0] is True
+    assert health.probe(replace(just_started, status="restarting"), AT, ran=5.0)[0] is False
+
+
 @given(
     st.sampled_from([None, *STATUSES]),
     st.sampled_from(["current", "candidate", "previous", "kept", "parked"]),
@@ -87,28 +97,7 @@ def test_a_worker_is_proven_by_having_run_for_a_while(instance: Instance, steady
 def test_errors_alone_never_make_a_container_unhealthy_and_silence_of_docker_is_always_unknown(
     status: str | None, role: wire.Role, answered: bool, errors: int
 ) -> None:
-    seen = Observation(AT, role=role, status=status, answered=answered, answer="x", errors=errors)
+    seen = Observation(AT, role=role, status=status, answered=answered, answer="x", log=Found(errors))
     calm = Observation(AT, role=role, status=status, answered=answered, answer="x")
     assert (judge(seen).verdict == "unknown") == (status is None)
     assert (judge(seen).verdict == "unhealthy") == (judge(calm).verdict == "unhealthy")
-
-
-def test_a_cursor_never_goes_backwards_and_each_observer_has_its_own() -> None:
-    cursors = Cursors()
-    cursors.put("one", "a", AT)
-    cursors.put("one", "a", AT - timedelta(seconds=1))
-    assert cursors.get("one", "a") == AT
-    assert cursors.get("two", "a") is None
-    assert cursors.get("one", "b") is None
-
-
-def test_cursors_of_containers_that_are_gone_and_of_too_many_observers_are_forgotten() -> None:
-    cursors = Cursors()
-    cursors.put("first", "a", AT)
-    cursors.put("first", "b", AT)
-    cursors.keep({"b"})
-    assert (cursors.get("first", "a"), cursors.get("first", "b")) == (None, AT)
-    for number in range(health.OBSERVERS):
-        cursors.put(f"observer-{number}", "b", AT)
-    assert cursors.get("first", "b") is None
-    assert cursors.get("observer-0", "b") == AT

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from agent import wire
 from agent.server.jobs import Evidence, judge
+from agent.server.reading import Found
 from tests.unit.agent.builders import release
 
 HOURLY = wire.Cron(expression="0 * * * *", timeout_seconds=600)
@@ -53,7 +54,7 @@ RULES: list[tuple[str, Evidence, str, str]] = [
     ("not started", seen(run(outcome="failed_to_start", note="no such file")), "unhealthy", f"failed: the run of {AT_4} could not start: no such file"),
     ("stopped", seen(run(outcome="timed_out", exit_code=143)), "unhealthy", f"overrun: the run of {AT_4} was stopped after 600 s"),
     ("not known how", seen(run(exit_code=None, note="the container was gone")), "degraded", f"how the run of {AT_4} ended is not known: the container was gone"),
-    ("errors in its log", seen(run(), errors=2), "degraded", f"the run of {AT_4} ended well, but with 2 error(s) in its log"),
+    ("errors in its log", seen(run(), log=Found(2)), "degraded", f"the run of {AT_4} ended well, but with 2 error(s) in its log"),
     ("first run goes on", seen(run(outcome="running"), at=DUE + timedelta(minutes=8)), "healthy", f"its first run goes on since {AT_4}"),
     ("goes on after a good one", seen(run(outcome="running"), run(1), at=DUE + timedelta(minutes=8)), "healthy", f"the run of 2026-11-24 03:00:00 UTC ended well; a run goes on since {AT_4}"),
     ("goes on after a bad one", seen(run(outcome="running"), run(1, exit_code=1), at=DUE + timedelta(minutes=8)), "unhealthy", f"failed: the run of 2026-11-24 03:00:00 UTC ended with code 1; a run goes on since {AT_4}"),
@@ -63,7 +64,16 @@ RULES: list[tuple[str, Evidence, str, str]] = [
     ("skipped, the one before is stuck", seen(run(outcome="skipped"), run(1, outcome="running")), "unhealthy", "overrun: the run since 2026-11-24 03:00:00 UTC goes on for longer than 600 s"),
     ("the one before goes on, and nobody noted the skip", seen(run(1, outcome="running"), cron=HOURLY.model_copy(update={"timeout_seconds": 9000})), "degraded", "overlap: the run since 2026-11-24 03:00:00 UTC is still going on at the next time"),
     ("well again by hand", seen(run(scheduled_for=DUE + timedelta(minutes=9)), run(exit_code=1)), "healthy", "the run of 2026-11-24 04:09:00 UTC ended well"),
-    ("by hand, and yet missed", seen(run(scheduled_for=DUE + timedelta(minutes=9)), run(1)), "unhealthy", f"missed: the run of {AT_4} did not begin"),
+    ("by hand in place of its time", seen(run(scheduled_for=DUE + timedelta(minutes=5), started_at=DUE + timedelta(minutes=5)), run(1)), "healthy", "the run of 2026-11-24 04:05:00 UTC ended well"),
+    ("by hand a moment before its time", seen(run(scheduled_for=DUE - timedelta(seconds=4), started_at=DUE - timedelta(seconds=4)), run(1)), "healthy", "the run of 2026-11-24 03:59:56 UTC ended well"),
+    ("fewer errors than count", seen(run(), log=Found(2), min_errors=3), "healthy", f"the run of {AT_4} ended well"),
+    ("clocks apart", seen(run(1), unsure=timedelta(minutes=4)), "unknown", "clock skew: its clock and that of whoever asks are 240 s apart; a start may be 360 s late"),
+    ("clocks apart before its first time", seen(enabled_at=NOW - timedelta(minutes=9), unsure=timedelta(minutes=4)), "unknown", "clock skew: its clock and that of whoever asks are 240 s apart; a start may be 360 s late"),
+    ("clocks nearly the same, and late by both", seen(run(1), at=DUE + timedelta(minutes=8), unsure=timedelta(minutes=3)), "healthy", "the run of 2026-11-24 03:00:00 UTC ended well"),
+    ("clocks nearly the same, and missed by both", seen(run(1), at=DUE + timedelta(minutes=9), unsure=timedelta(minutes=3)), "unhealthy", f"missed: the run of {AT_4} did not begin"),
+    ("goes on for exactly as long as it may", seen(run(outcome="running"), run(1), at=DUE + timedelta(minutes=10)), "healthy", f"the run of 2026-11-24 03:00:00 UTC ended well; a run goes on since {AT_4}"),
+    ("goes on a second longer", seen(run(outcome="running"), run(1), at=DUE + timedelta(seconds=601)), "unhealthy", f"overrun: the run since {AT_4} goes on for longer than 600 s"),
+    ("by hand, and yet missed", seen(run(scheduled_for=DUE + timedelta(minutes=9), started_at=DUE + timedelta(minutes=9)), run(1)), "unhealthy", f"missed: the run of {AT_4} did not begin"),
 ]  # fmt: skip
 
 
@@ -76,11 +86,12 @@ def test_what_is_known_gives_this_verdict_and_this_reason(
 
 
 def test_the_evidence_names_the_time_the_next_one_and_the_run() -> None:
-    found = judge(seen(run(exit_code=3), sample="ERROR no"))
+    found = judge(seen(run(exit_code=3), log=Found(1, "ERROR no")))
     assert found.evidence == {
         "due": "2026-11-24T04:00:00+00:00",
         "next": "2026-11-24 05:00:00 UTC",
         "run": run(exit_code=3).model_dump_json(exclude_defaults=True),
+        "errors": "1",
         "log": "ERROR no",
     }
 
@@ -117,7 +128,7 @@ def test_errors_alone_never_make_it_unhealthy_and_a_miss_is_told_whatever_else_t
     runs: tuple[wire.JobRun, ...], hours: int, errors: int
 ) -> None:
     at = NOW + hours * HOUR
-    calm, loud = judge(seen(*runs, at=at)), judge(seen(*runs, at=at, errors=errors))
+    calm, loud = judge(seen(*runs, at=at)), judge(seen(*runs, at=at, log=Found(errors)))
     assert (calm.verdict == "unhealthy") == (loud.verdict == "unhealthy")
     began = any(one.scheduled_for == DUE + hours * HOUR for one in runs)
     if hours > -47 and not began and not any(one.outcome == "running" for one in runs):

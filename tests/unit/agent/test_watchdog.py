@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from agent import wire
 from agent.server import restarts
 from agent.server.leases import Leases, Moment
-from agent.server.ports import Instance
+from agent.server.ports import EngineDown, Instance
 from agent.server.restarts import Record
 from agent.server.watchdog import Watchdog
 from tests.fakes.engine import FakeEngine
@@ -53,9 +54,22 @@ class Scene:
             self.folder / "watchdog.json", self.engine, self.leases, lambda name: self.changing, self.clock, lambda: 1.0
         )
 
-    def runs(self, kind: str = "web", number: int = 1) -> None:
+    def reboots(self) -> None:
+        """The droplet begins anew, and its clock of seconds with it."""
+        self.clock.now = Moment(f"after {self.clock.now.boot}", 5.0, self.clock.now.utc)
+        self.boots()
+
+    def docker_is_away(self) -> None:
+        """For three looks, none of which comes to anything."""
+        self.engine.down = True
+        for _ in range(3):
+            with pytest.raises(EngineDown):
+                self.looks()
+        self.engine.down = False
+
+    def runs(self, kind: str = "web", number: int = 1, **changes: Any) -> None:
         """A release is current, and runs."""
-        made = self.engine.create(NAME, spec(number, self.image.id, **KINDS[kind]))
+        made = self.engine.create(NAME, spec(number, self.image.id, **{**KINDS[kind], **changes}))
         self.engine.start(made.full_name)
         self.engine.rename(made, "current")
 
@@ -153,6 +167,98 @@ def test_a_jump_of_the_clock_changes_nothing(scene: Scene) -> None:
     scene.looks(2)
     assert {one.saw for one in scene.told.looks} == {"healthy"}
     assert scene.told.restarts == 0
+
+
+def test_a_worker_is_steady_by_the_time_that_passed_and_not_by_a_clock_that_was_set_back(scene: Scene) -> None:
+    scene.runs("worker", steady_seconds=300)
+    assert scene.dog.ran(scene.current) == 0.0
+    scene.looks(60)
+    assert {one.saw for one in scene.told.looks} == {"healthy"}
+    assert scene.told.restarts == 0
+    assert scene.dog.ran(scene.current) == 590.0
+
+
+def test_a_restart_of_docker_that_leaves_containers_running_is_no_event(scene: Scene) -> None:
+    scene.runs()
+    scene.looks(3)
+    before = scene.current
+    scene.docker_is_away()
+    scene.looks(3)
+    assert (scene.current, scene.told.restarts) == (before, 0)
+    assert {one.saw for one in scene.told.looks} == {"healthy"}
+
+
+def test_a_restart_of_docker_that_starts_containers_anew_gives_them_their_time_and_spends_no_budget(
+    scene: Scene,
+) -> None:
+    scene.runs()
+    scene.looks(3)
+    scene.engine.exit(NAME, 0)
+    scene.docker_is_away()
+    scene.engine.mute.add(release(1))
+    scene.engine.start(NAME)
+    scene.looks()
+    scene.engine.mute.clear()
+    scene.engine.restart(NAME, 1)
+    scene.looks()
+    assert [one.saw for one in scene.told.looks][-2:] == ["starting", "healthy"]
+    assert scene.told.restarts == 0
+
+
+def test_what_docker_does_not_bring_back_after_its_restart_is_started_at_the_next_look(scene: Scene) -> None:
+    scene.runs()
+    scene.looks(3)
+    scene.engine.exit(NAME, 0)
+    scene.docker_is_away()
+    scene.looks()
+    assert (scene.current.running, scene.told.restarts) == (True, 1)
+
+
+def test_after_a_reboot_what_docker_brought_back_is_left_alone_and_what_it_did_not_is_started(scene: Scene) -> None:
+    scene.runs()
+    scene.looks(3)
+    scene.engine.exit(NAME, 137)
+    scene.engine.start(NAME)
+    scene.reboots()
+    scene.looks(3)
+    assert scene.told.restarts == 0
+    scene.engine.exit(NAME, 137)
+    scene.reboots()
+    scene.looks()
+    assert (scene.current.running, scene.told.restarts) == (True, 1)
+
+
+def test_what_was_stopped_on_purpose_stays_stopped_after_a_reboot(scene: Scene) -> None:
+    scene.runs()
+    scene.dog.rest(NAME)
+    scene.engine.stop(NAME, 1)
+    scene.reboots()
+    scene.looks(5)
+    assert (scene.current.running, scene.told.resting) == (False, True)
+
+
+def test_an_agent_that_is_there_before_docker_after_a_reboot_waits_for_it(scene: Scene) -> None:
+    scene.runs()
+    scene.engine.exit(NAME, 137)
+    scene.reboots()
+    scene.docker_is_away()
+    assert not scene.current.running
+    scene.looks()
+    assert (scene.current.running, scene.told.restarts) == (True, 1)
+
+
+@pytest.mark.parametrize("days", [-300, 300])
+def test_a_clock_that_is_set_while_a_restart_waits_neither_hastens_nor_holds_it_up(scene: Scene, days: int) -> None:
+    scene.runs()
+    scene.engine.crashing.add(release(1))
+    scene.engine.exit(NAME)
+    scene.looks()
+    assert scene.told.restarts == 1
+    scene.clock.now = replace(scene.clock.now, utc=scene.clock.now.utc + timedelta(days=days))
+    scene.looks(every=5)
+    assert scene.told.restarts == 1
+    scene.looks(2)
+    assert scene.told.restarts == 2
 
 
 def test_ten_good_minutes_make_the_budget_whole_again(scene: Scene) -> None:

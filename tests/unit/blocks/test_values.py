@@ -208,6 +208,14 @@ def test_volumes_and_the_command_are_in_the_spec() -> None:
     assert found.command == ("python3", "-c", "a b")
 
 
+def test_errors_to_ignore_are_in_the_spec_and_are_checked_in_the_form() -> None:
+    found = service(ignore_errors=[r"client \d+ timed out"], min_errors=3).spec()
+    assert found.log == spec.LogRules((r"client \d+ timed out",), 3)
+    assert service().spec().log == spec.LogRules()
+    with pytest.raises(ValidationError, match=r"'\(a\+\)\{9\}' cannot be a pattern to ignore"):
+        service(ignore_errors=["(a+){9}"])
+
+
 def test_a_document_of_a_time_when_there_were_only_web_services_loads_as_it_was() -> None:
     old = {
         "name": "hello",

@@ -107,6 +107,13 @@ def test_only_nobody_is_silence(refused: bool, address: str | None, word: str) -
     assert said(sight(seen)[0])["agent"] == word
 
 
+def test_a_container_and_an_environment_that_nobody_saw_are_no_droplets() -> None:
+    container = Finding("demo-prod", TARGET.name, HELLO, OLD, "healthy", "")
+    unseen = Finding("demo-prod", "", "", "", "unknown", "")
+    assert looks.looks([container, unseen]) == []
+    assert looks.unlisted([container, unseen]) == {"demo-prod"}
+
+
 def test_an_agent_that_finds_docker_or_nginx_ill_is_alive_and_degraded() -> None:
     found, _ = sight(look(node(nginx=BAD)))
     assert said(found)["agent"] == "degraded"

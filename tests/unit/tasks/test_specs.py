@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fleet.spec import Health, ImageSource, Runs, Scheduled, ServiceSpec, Tcp, Volume, Web, Worker
+from fleet.spec import Health, ImageSource, LogRules, Runs, Scheduled, ServiceSpec, Tcp, Volume, Web, Worker
 from fleet.state import Image
 from tasks.plans import digest
 from tasks.specs import wire_spec
@@ -85,6 +85,8 @@ def test_each_kind_is_sent_as_the_agent_knows_it(spec: ServiceSpec, expected: di
         {"memory_mib": 128},
         {"cpus": 0.5},
         {"drain_seconds": 5},
+        {"log": LogRules(("timed out",))},
+        {"log": LogRules(min_errors=2)},
     ],
     ids=str,
 )
@@ -95,6 +97,15 @@ def test_whatever_a_container_is_given_makes_another_release(change: dict[str, A
 def test_variables_and_secrets_are_sent_apart() -> None:
     given = sent(service(variables={"LANG": "C"}, secrets={"KEY": "x"}))
     assert (given["environment"], given["secrets"]) == ({"LANG": "C"}, {"KEY": "x"})
+
+
+def test_what_to_ignore_in_the_log_is_sent() -> None:
+    given = sent(service(log=LogRules((r"client \d+ timed out",), 3)))
+    assert given["log"] == {"ignore": [r"client \d+ timed out"], "min_errors": 3}
+
+
+def test_a_service_that_ignores_nothing_has_the_release_that_it_had_before_it_could() -> None:
+    assert digest(service(), IMAGE, "key") == "4a21622cadf23199b43d5e4c9f9e0200ba4b443c2809a02f92f7139d29b3d584"
 
 
 def test_where_an_image_came_from_and_on_how_many_droplets_it_runs_makes_no_other_release() -> None:

@@ -61,6 +61,10 @@ CASES: list[tuple[str, Evidence]] = [
         "missing variable",
         replace(CRASHED, log=("       You must specify POSTGRES_PASSWORD to a non-empty value for the superuser.",)),
     ),
+    (
+        "does not start",
+        Evidence(status="created", docker_error='exec: "/serve": stat /serve: no such file or directory', port=8080),
+    ),
     ("crash loop", CRASHED),
     ("crash loop", replace(CRASHED, status="exited", restarts=0, exit_code=0)),
     ("crash loop", replace(CRASHED, status="exited", exit_code=139, log=("Segmentation fault",))),

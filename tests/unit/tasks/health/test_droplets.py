@@ -81,3 +81,25 @@ def test_an_agent_two_versions_of_the_protocol_behind_is_degraded_and_says_what_
 
 def test_an_agent_two_versions_ahead_says_that_the_controller_is_the_older_one() -> None:
     assert "This controller is the older one" in droplets.judge(node(version="9.0", api=wire.API_VERSION + 2))[1]
+
+
+def verdict(word: wire.VerdictWord, reason: str) -> wire.Verdict:
+    return wire.Verdict(verdict=word, reason=reason, checked_at=NOW)
+
+
+def test_what_the_droplet_lacks_is_told_worst_first_before_the_facts() -> None:
+    vitals = {
+        "clock": verdict("degraded", "the clock is 6 s ahead of that of whoever asks"),
+        "disk": verdict("unhealthy", "the disk for containers is full: 3 MiB are free"),
+        "memory": verdict("healthy", "50 % of the memory can still be had"),
+    }
+    word, reason = droplets.judge(node(vitals=vitals))
+    assert word == "unhealthy"
+    assert reason.startswith(
+        "the disk for containers is full: 3 MiB are free; the clock is 6 s ahead of that of whoever asks; 50 %"
+    )
+
+
+def test_what_the_droplet_does_not_know_of_itself_is_no_trouble() -> None:
+    vitals = {"certificate": verdict("unknown", "the certificate could not be read: no such file")}
+    assert droplets.judge(node(vitals=vitals)) == droplets.judge(node())
