@@ -53,7 +53,7 @@ class TooLarge(HTTPException):
 
 def reply(status: int, problem: wire.Problem, headers: Mapping[str, str] | None = None) -> Response:
     """The envelope as a response."""
-    return Response(problem.model_dump_json(), status, headers, "application/json")
+    return Response(problem.model_dump_json(exclude_none=True), status, headers, "application/json")
 
 
 def install(app: FastAPI) -> None:

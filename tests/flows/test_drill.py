@@ -189,7 +189,7 @@ def health(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("tasks.health.another_round_runs", lambda: False)
         patch.setattr("tasks.health.sweep_all", lambda _: [])
-        patch.setattr("tasks.rounds.finish", lambda _: None)
+        patch.setattr("tasks.rounds.finish", lambda *_: None)
         patch.setattr("tasks.health.report", lambda _: None)
         patch.setattr("tasks.kept.refresh_all", lambda _: None)
         health_check(environment)

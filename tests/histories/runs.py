@@ -170,8 +170,9 @@ class Renewals:
 def _named(flow: Flow[..., Any], args: Any, kwargs: Any) -> str:
     """What Prefect calls a run of the flow."""
     name = flow.flow_run_name
-    given = signature(flow.fn).bind(*args, **kwargs).arguments
-    return name.format(**given) if isinstance(name, str) else flow.name
+    given = signature(flow.fn).bind(*args, **kwargs)
+    given.apply_defaults()
+    return name.format(**given.arguments) if isinstance(name, str) else flow.name
 
 
 def _delay(delays: Any, number: int) -> float:
