@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -15,7 +16,7 @@ import httpx
 from prefect.client.orchestration import get_client
 
 from blocks.environment import Environment
-from fleet.errors import DeployerError
+from fleet.errors import DeployerError, PermanentError
 from fleet.remediation.observations import Check, SelfTest
 from tasks.healing.settings import HealingSettings
 from tasks.policy import reason
@@ -89,8 +90,10 @@ def ask_prefect() -> None:
 
 
 def _ask_providers(environments: Iterable[Environment]) -> None:
+    """A refusal is an answer: an environment whose token is refused has no droplets to decide about, and hides none."""
     for one in {(found.digitalocean.api_url, found.title()): found for found in environments}.values():
-        one.digitalocean.client().account.read_owner()
+        with suppress(PermanentError):
+            one.digitalocean.client().account.read_owner()
 
 
 def _hear(address: Address) -> tuple[Check, Heard | None]:

@@ -80,7 +80,7 @@ def test_the_health_table_says_unknown_for_a_droplet_that_is_cut_off(lab: Lab, u
 def test_a_service_that_is_edited_in_the_browser_keeps_all_that_was_not_touched(lab: Lab, ui: Ui) -> None:
     before = stored(ui, "hello")
     ui.edit_block("hello")
-    kept = ui.page.locator("input[type=number]").last
+    kept = ui.page.locator(".p-label", has_text="Releases kept").locator("input[type=number]")
     expect(kept).to_have_value("5", timeout=SCREEN_MS)
     kept.fill("17")
     ui.save()

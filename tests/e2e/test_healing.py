@@ -29,11 +29,13 @@ def test_a_droplet_that_is_switched_off_leaves_dns_within_two_checks_and_comes_b
     off = lab.droplet(ours(lab)[0])
     before = addresses(lab)
     disturb(lab, off.id, power="off")
-    for _ in range(CHECKS):
-        check(lab)
-    eventually(lambda: off.public_address not in addresses(lab), "it is out of DNS", RUN_SECONDS, every=1.0)
-    assert len(lab.droplets()) == 1
-    disturb(lab, off.id, power="on")
+    try:
+        for _ in range(CHECKS):
+            check(lab)
+        eventually(lambda: off.public_address not in addresses(lab), "it is out of DNS", RUN_SECONDS, every=1.0)
+        assert len(lab.droplets()) == 1
+    finally:
+        disturb(lab, off.id, power="on")
     eventually(lambda: containers(lab, off.name).get("current", ("",))[0] == "running", "it runs again", 120)
 
     def back() -> bool:

@@ -7,9 +7,11 @@ from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 
+import httpx
 import pytest
 from prefect import Task
 
+from tasks.healing.selftest import Address, Heard
 from tests.flows import artifacts
 from tests.flows.fleet_of_fakes import Fleet, open_fleet
 from tests.histories.lane import open_lane
@@ -48,6 +50,17 @@ MODULES = (
     "drills.orders",
     "drills.watching",
 )
+
+
+def _cut_off(address: Address) -> Heard:
+    raise httpx.ConnectError(f"{address.url} is not for tests")
+
+
+@pytest.fixture(autouse=True)
+def apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is remembered of healing is the test's own, and nobody asks the world."""
+    monkeypatch.setenv("DEPLOYER_STATE", str(tmp_path / "controller"))
+    monkeypatch.setattr("tasks.healing.selftest.ask_address", _cut_off)
 
 
 @pytest.fixture

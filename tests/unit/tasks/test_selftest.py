@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from fleet.errors import TransientError
+from fleet.errors import PermanentError, TransientError
 from fleet.remediation.gates import self_test_failures
 from tasks.healing import selftest
 from tasks.healing.selftest import Address, Heard
@@ -143,3 +143,13 @@ def test_any_answer_is_one_and_brings_the_time(refusing: str) -> None:
 def test_nobody_at_an_address_is_no_answer() -> None:
     with pytest.raises(httpx.ConnectError):
         selftest.ask_address(Address("http://127.0.0.1:9"))
+
+
+def test_a_token_that_is_refused_makes_the_controller_blind_for_no_other_environment(
+    world: dict[str, list[Any]],
+) -> None:
+    def refuse() -> str:
+        raise PermanentError("DigitalOcean refuses the token.", hint="Make a new one.")
+
+    assert failures(environment(refuse), environment()) == []
+    assert not world
