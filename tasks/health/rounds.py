@@ -69,11 +69,19 @@ def _unseen(title: str, error: Exception) -> list[Finding]:
 
 
 def list_environments() -> list[Environment]:
-    """All environments that have a block."""
+    """All environments that have a block; one that has several is that of the block with its title, else of any.
+
+    Asked twice, its droplets would look like two of one name, of which none is healed.
+    """
     with get_client(sync_client=True) as client:
         slug = Environment.get_block_type_slug()
-        names = [document.name for document in client.read_block_documents_by_type(slug)]
-    return [cast(Environment, Environment.load(name)) for name in names if name]
+        names = [document.name for document in client.read_block_documents_by_type(slug) if document.name]
+    found: dict[str, Environment] = {}
+    for name in sorted(names):
+        one = cast(Environment, Environment.load(name))
+        if name == one.title() or one.title() not in found:
+            found[one.title()] = one
+    return list(found.values())
 
 
 def another_round_runs() -> bool:

@@ -14,6 +14,7 @@ from fleet.errors import InvalidInput, PermanentError
 from flows.deploy import deploy
 from flows.health_check import health_check
 from flows.logs import logs
+from tasks import health
 from tasks.health import events, upkeep
 from tests.flows.artifacts import latest
 from tests.flows.fleet_of_fakes import DOMAIN, Fleet
@@ -132,3 +133,11 @@ def test_logs_of_a_service_that_runs_nowhere_says_what_to_do(fleet: Fleet) -> No
 def test_logs_of_too_many_lines_are_refused(fleet: Fleet, lines: int) -> None:
     with pytest.raises(InvalidInput, match=r"Ask for 1 to 2000\."):
         logs(fleet.service(), lines)
+
+
+@pytest.mark.engine
+def test_an_environment_that_has_several_blocks_is_looked_at_once_by_the_one_with_its_title(fleet: Fleet) -> None:
+    for name, size in (("a-copy", "s-2vcpu-4gb"), ("demo-prod", "s-1vcpu-1gb"), ("z-copy", "s-4vcpu-8gb")):
+        fleet.environment(size=size).save(name, overwrite=True)
+    found = [one for one in health.list_environments() if one.title() == "demo-prod"]
+    assert [one.size for one in found] == ["s-1vcpu-1gb"]
