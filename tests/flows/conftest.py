@@ -57,10 +57,16 @@ def _cut_off(address: Address) -> Heard:
 
 
 @pytest.fixture(autouse=True)
-def apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What is remembered of healing is the test's own, and nobody asks the world."""
-    monkeypatch.setenv("DEPLOYER_STATE", str(tmp_path / "controller"))
-    monkeypatch.setattr("tasks.healing.selftest.ask_address", _cut_off)
+def apart(tmp_path: Path) -> Iterator[None]:
+    """What is remembered of healing is the test's own, and nobody asks the world.
+
+    Its patches are its own: were `monkeypatch` made here, it would be undone after the lanes of the tests, and put
+    back what they had patched.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEPLOYER_STATE", str(tmp_path / "controller"))
+        patch.setattr("tasks.healing.selftest.ask_address", _cut_off)
+        yield
 
 
 @pytest.fixture
