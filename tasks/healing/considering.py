@@ -21,7 +21,8 @@ from fleet.remediation.moments import Moment
 from fleet.remediation.records import DecisionRecord, make_record
 from fleet.remediation.rounds import Deliberation, Memory, Round, Sighting, deliberate
 from fleet.remediation.state import Lease, Pause
-from tasks.healing import absences, handover, lastlines, news, selftest, showing, sightings, starting, surroundings
+from tasks.healing import absences, exhibits, handover, news, selftest, showing, sightings, starting, surroundings
+from tasks.healing.exhibits import Exhibit
 from tasks.healing.looks import Look, looks, unlisted
 from tasks.healing.settings import HealingSettings
 from tasks.healing.surroundings import Surroundings
@@ -60,7 +61,7 @@ def consider(findings: Sequence[Finding], environments: Sequence[Environment]) -
         calls = folder.note_calls(TALLY.take())
         memory, made = deliberate(memory, Round(now, tested, tuple(found), calls, tuple(_leases(seen)), pauses))
         folder.write_memory(memory)
-        records = _records(made, around, lastlines.read_all(made, seen, environments))
+        records = _records(made, around, exhibits.read_all(made, seen, environments))
         folder.records.write(records)
         folder.records.prune(now.utc.date())
     handover.hand_over(seen, controller, own, {one.title(): one for one in environments})
@@ -88,10 +89,11 @@ def _carry_on(records: Sequence[DecisionRecord], memory: Memory, now: Moment) ->
 
 
 def _records(
-    made: Iterable[Deliberation], around: Mapping[str, Surroundings], lines: Mapping[str, tuple[str, ...]]
+    made: Iterable[Deliberation], around: Mapping[str, Surroundings], read: Mapping[str, Exhibit]
 ) -> list[DecisionRecord]:
     run = str(flow_run.id or "")
-    return [make_record(one, _title(one.state.target.name, around), run, lines.get(one.id, ())) for one in made]
+    told = [(one, _title(one.state.target.name, around), read.get(one.id, Exhibit())) for one in made]
+    return [make_record(one, title, run, exhibit.lines, exhibit.cause) for one, title, exhibit in told]
 
 
 def _log(record: DecisionRecord) -> None:

@@ -100,13 +100,17 @@ def test_a_dead_droplet_leaves_dns_and_is_replaced_unattended(care: Care) -> Non
     assert "has taken its place" in shown
 
 
-def test_a_container_that_fell_is_restarted_and_its_last_lines_are_evidence(care: Care) -> None:
+def test_a_container_that_fell_is_restarted_and_its_last_lines_and_the_cause_are_evidence(care: Care) -> None:
     name = care.deploy(replicas=1)
     (machine,) = care.fleet.machines
-    machine.engine.say(name, "ERROR password=hunter2 was refused", "stderr")
+    for line in ("ERROR password=hunter2 was refused", "KeyError: 'QUEUE_URL'"):
+        machine.engine.say(name, line, "stderr")
     machine.engine.exit(name)
     decided = care.until("restart")
-    assert decided.log[-1] == "ERROR password=[redacted] was refused"
+    assert decided.log[-2:] == ("ERROR password=[redacted] was refused", "KeyError: 'QUEUE_URL'")
+    assert decided.cause is not None
+    assert (decided.cause.word, decided.cause.proof[0]) == ("missing variable", "QUEUE_URL was not given")
+    assert "missing variable" in latest(f"decision-{decided.id}")
     remediate(decided.id)
     assert [one.running for one in machine.engine.instances()] == [True]
     assert care.folder.records.find(decided.id).outcomes[-1].outcome.word == "helped"

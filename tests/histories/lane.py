@@ -81,8 +81,8 @@ DATED = (
     "tasks.vigils",
 )
 POOLED = (
+    "tasks.healing.exhibits",
     "tasks.healing.handover",
-    "tasks.healing.lastlines",
     "tasks.healing.selftest",
     "tasks.healing.worlds",
     "tasks.kept",
