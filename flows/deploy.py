@@ -106,7 +106,7 @@ def carry_out(order: Order, plan: Plan, lock: Lock, pace: Pace, environment: Env
             report.step("promoted everywhere")
             lock.confirm()  # no agent guards DNS
             dns.point_all(order, hosts, plan.records, environment)
-            statuses = verifying.verify(order, hosts, plan.maintenance, environment)
+            statuses = verifying.verify(order.service, order.container, hosts, plan.maintenance, environment)
             rollouts.hide_left(lock, plan, environment)
             report.served(statuses)
         rollouts.leave(lock, plan, environment)

@@ -10,7 +10,7 @@ from pydantic import Field
 from blocks.environment import Environment
 from blocks.service import Service
 from fleet.maintenance import MaintenancePlan
-from tasks import locks, plans, reports
+from tasks import locks, plans, verifying
 from tasks.locks import Lock, WhenLocked
 from tasks.maintenance import check, decide, everywhere_or_nowhere, switch_all
 from tasks.maintenance_report import maintenance_report
@@ -65,4 +65,4 @@ def carry_out(order: Order, plan: MaintenancePlan, lock: Lock, environment: Envi
             return
         with everywhere_or_nowhere(lock, plan, environment):
             switch_all(lock, plan, environment)
-            report.served(reports.verify_back(plan.domains, plan.page, environment))
+            report.served(verifying.verify_back(order.container, plan.hosts, plan.domains, plan.page, environment))

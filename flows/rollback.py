@@ -50,7 +50,7 @@ def carry_out(order: Order, plan: RollbackPlan, lock: Lock, environment: Environ
             peers.share(order, plan.hosts, environment)
             lock.confirm()  # no agent guards DNS
             dns.point_all(order, plan.hosts, plan.records, environment)
-            statuses = verifying.verify_back(order, plan.hosts, plan.domains, plan.maintenance, environment)
+            statuses = verifying.verify_back(order.container, plan.hosts, plan.domains, plan.maintenance, environment)
             report.served(statuses)
         containers.retire_all(order, lock, plan.hosts, environment)
         report.step("the other release retired")

@@ -17,7 +17,7 @@ from fleet import naming
 from fleet.errors import DeployerError
 from fleet.roll import Move, Moving
 from fleet.state import Droplet, Image
-from tasks import containers, dns, droplets, images, peers, removal, reports
+from tasks import containers, dns, droplets, images, peers, removal, verifying
 from tasks.agents import reach
 from tasks.locks import Lock
 from tasks.policy import gather, reason, step
@@ -84,7 +84,7 @@ def point(order: RollOrder, move: Move, new: Droplet, held: Locks, environment: 
         [dns.point.submit(new, domain, _comment(order, one, new), environment) for one, domain in pairs],
     )
     for one in web:
-        reports.verify(one.service, one.page, environment)
+        verifying.verify(one.service, one.container, [new], one.page, environment)
     confirm(held)
     dns.unpoint_all(move.records, environment)
     dns.let_forget(move.records)

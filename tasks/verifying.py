@@ -13,11 +13,10 @@ from blocks.environment import Environment
 from fleet.errors import DeployerError, TransientError
 from fleet.remediation.causes import Cause, classify
 from fleet.remediation.evidence import Lookup, Probe, Refusal
-from fleet.spec import Maintenance
+from fleet.spec import Maintenance, ServiceSpec
 from fleet.state import Droplet
 from tasks import causes, reports
 from tasks.agents import reach
-from tasks.plans import Order
 from tasks.policy import step
 
 OBSERVER: Final = "verification"
@@ -35,32 +34,39 @@ class Unserved(TransientError):
 
 
 def verify(
-    order: Order, hosts: Sequence[Droplet], page: Maintenance | None, environment: Environment
+    service: ServiceSpec, name: str, hosts: Sequence[Droplet], page: Maintenance | None, environment: Environment
 ) -> dict[str, int]:
     """Asks for every domain of a new release as a visitor does; gives the status of each.
+
+    Args:
+        service: what was deployed.
+        name: its container, which `hosts` are asked about where a domain is not answered.
+        hosts: the droplets that serve it.
+        page: the maintenance page in front of it, which visitors should then see.
+        environment: where.
 
     Raises:
         Unserved, TransientError: a domain is not answered as it should be, although it was asked again and again.
     """
-    path = order.service.health.path or "/"
+    path = service.health.path or "/"
     return _explained(
-        lambda: reports.verify(order.service, page, environment),
-        lambda: explain(order.container, hosts, order.service.domains, path, environment),
+        lambda: reports.verify(service, page, environment),
+        lambda: explain(name, hosts, service.domains, path, environment),
         page,
     )
 
 
 def verify_back(
-    order: Order, hosts: Sequence[Droplet], domains: Sequence[str], page: Maintenance | None, environment: Environment
+    name: str, hosts: Sequence[Droplet], domains: Sequence[str], page: Maintenance | None, environment: Environment
 ) -> dict[str, int]:
-    """The same for a release that served before, whose names are `domains`.
+    """The same for a release of the container `name` that served before, whose names are `domains`.
 
     Raises:
         Unserved, TransientError: as for `verify`.
     """
     return _explained(
         lambda: reports.verify_back(domains, page, environment),
-        lambda: explain(order.container, hosts, domains, "/", environment),
+        lambda: explain(name, hosts, domains, "/", environment),
         page,
     )
 

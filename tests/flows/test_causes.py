@@ -7,10 +7,14 @@ import pytest
 from fleet.errors import HostsFailed, TransientError
 from fleet.state import Record
 from flows.deploy import deploy
+from flows.maintenance import maintenance
+from flows.roll import roll
 from flows.rollback import rollback
 from tests.flows.artifacts import latest
 from tests.flows.fleet_of_fakes import DOMAIN, Fleet
 from tests.flows.test_deploy_failures import Every
+from tests.flows.test_maintenance import pages
+from tests.flows.test_roll import target
 
 REPORT = "deploy-demo-prod-hello"
 
@@ -104,6 +108,28 @@ def test_a_release_that_was_kept_and_does_not_serve_again_is_explained_too(
     with pytest.raises(TransientError, match=r"Cause, as seen at .*: firewall: "):
         rollback(fleet.service())
     assert rows(latest("rollback-demo-prod-hello"))[0][1] == "firewall"
+
+
+def test_a_service_that_does_not_answer_after_its_maintenance_is_explained(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(fleet.service())
+    maintenance(fleet.service())
+    monkeypatch.setattr(fleet, "visit", lambda *_: [(521, "")])
+    with pytest.raises(TransientError, match=r"Cause, as seen at .*: firewall: "):
+        maintenance(fleet.service(), on=False)
+    assert None not in pages(fleet)
+
+
+def test_a_service_that_does_not_answer_from_its_new_droplet_is_explained(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = fleet.service(replicas=1)
+    deploy(service)
+    monkeypatch.setattr("tasks.rolls.list_services", lambda _: [service])
+    monkeypatch.setattr(fleet, "visit", lambda *_: [(525, "")])
+    with pytest.raises(TransientError, match=r"Cause, as seen at .*: TLS at the origin: "):
+        roll(fleet.environment(), target(fleet))
 
 
 def test_where_no_cause_fits_the_error_is_what_it_was(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
