@@ -12,6 +12,7 @@ from fleet import spec
 FORM = ConfigDict(extra="forbid", json_schema_extra=without_kind)
 
 Port = Annotated[int, Field(ge=1, le=65535, title="Port")]
+ExitCode = Annotated[int, Field(ge=0, le=255)]
 StartSeconds = Annotated[
     int,
     Field(
@@ -139,10 +140,27 @@ class ScheduledService(BaseModel):
         le=604_800,
         examples=[1800],
     )
+    ok_codes: list[ExitCode] = Field(
+        default=[0],
+        title="Good exit codes",
+        description="A run that ends with one of these has done well.",
+        min_length=1,
+        max_length=20,
+        examples=[[0]],
+    )
+    failure_tolerance: int = Field(
+        1,
+        title="Failures that count",
+        description="So many failed runs one after the other make it unhealthy; fewer only degraded.",
+        ge=1,
+        le=100,
+        examples=[1],
+    )
 
     def runs(self) -> spec.Scheduled:
         """As plans know it."""
-        return spec.Scheduled(self.cron, self.zone, self.overlap, self.run_seconds)
+        codes, tolerance = tuple(self.ok_codes), self.failure_tolerance
+        return spec.Scheduled(self.cron, self.zone, self.overlap, self.run_seconds, codes, tolerance)
 
     def health(self) -> spec.Health:
         """How to tell that it works: its runs are judged against its line."""

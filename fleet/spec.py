@@ -116,11 +116,19 @@ class Scheduled:
     overlap: bool = False
     """Whether a run may start while the one before it still goes on."""
     timeout_seconds: int = 1800
+    ok_codes: tuple[int, ...] = (0,)
+    """Exit codes of runs that did well."""
+    failure_tolerance: int = 1
+    """So many failed runs in a row make it unhealthy."""
 
     def __post_init__(self) -> None:
         checks.check_cron(self.cron)
         checks.check_zone(self.zone)
         checks.check_between("the longest run (seconds)", self.timeout_seconds, 1, 604_800)
+        checks.check_between("the number of exit codes that are good", len(self.ok_codes), 1, 20)
+        for code in self.ok_codes:
+            checks.check_between("an exit code", code, 0, 255)
+        checks.check_between("the failed runs in a row that count", self.failure_tolerance, 1, 100)
 
 
 Runs = Web | Tcp | Worker | Scheduled

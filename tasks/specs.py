@@ -38,9 +38,19 @@ def _kind(runs: Runs) -> dict[str, Any]:
             return {"kind": "tcp", "port": port}
         case Worker(exclusive, steady_seconds):
             return {"kind": "worker", "exclusive": exclusive, "steady_seconds": steady_seconds}
-        case Scheduled(cron, zone, overlap, seconds):
-            line = wire.Cron(expression=cron, zone=zone, overlap=overlap, timeout_seconds=seconds)
-            return {"kind": "scheduled", "cron": line}
+        case Scheduled():
+            return {"kind": "scheduled", "cron": _cron(runs)}
+
+
+def _cron(runs: Scheduled) -> wire.Cron:
+    return wire.Cron(
+        expression=runs.cron,
+        zone=runs.zone,
+        overlap=runs.overlap,
+        timeout_seconds=runs.timeout_seconds,
+        ok_codes=runs.ok_codes,
+        failure_tolerance=runs.failure_tolerance,
+    )
 
 
 def _health(spec: ServiceSpec) -> wire.Health:

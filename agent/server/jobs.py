@@ -140,18 +140,35 @@ def _running(seen: Evidence, run: wire.JobRun) -> Finding:
 
 def _finished(seen: Evidence, run: wire.JobRun) -> Finding:
     when = _time(run.scheduled_for)
-    if run.outcome == "failed_to_start":
-        return "unhealthy", f"failed: the run of {when} could not start: {run.note or 'no reason given'}"
-    if run.outcome == "timed_out":
-        return "unhealthy", f"overrun: the run of {when} was stopped after {seen.cron.timeout_seconds} s"
+    if failed := _failure(run, seen.cron):
+        return _tolerated(seen, failed)
     if run.exit_code is None:
         return "degraded", f"how the run of {when} ended is not known: {run.note or 'no reason given'}"
-    if run.exit_code:
-        why = "it had too little memory" if run.oom else _CODES.get(run.exit_code, "")
-        return "unhealthy", f"failed: the run of {when} ended with code {run.exit_code}{f' ({why})' if why else ''}"
     if seen.log.errors >= seen.min_errors:
         return "degraded", f"the run of {when} ended well, but with {seen.log.errors} error(s) in its log"
     return "healthy", f"the run of {when} ended well"
+
+
+def _failure(run: wire.JobRun, cron: wire.Cron) -> str:
+    """What failed; empty: nothing, as far as is known."""
+    when = _time(run.scheduled_for)
+    if run.outcome == "failed_to_start":
+        return f"failed: the run of {when} could not start: {run.note or 'no reason given'}"
+    if run.outcome == "timed_out":
+        return f"overrun: the run of {when} was stopped after {cron.timeout_seconds} s"
+    if run.exit_code is None or run.exit_code in cron.ok_codes:
+        return ""
+    why = "it had too little memory" if run.oom else _CODES.get(run.exit_code, "")
+    return f"failed: the run of {when} ended with code {run.exit_code}{f' ({why})' if why else ''}"
+
+
+def _tolerated(seen: Evidence, failed: str) -> Finding:
+    """A failure that counts, unless so few in a row were said to be bearable."""
+    ended = (one for one in seen.runs if one.outcome not in {"running", "skipped"})
+    count = len(list(takewhile(lambda one: _failure(one, seen.cron), ended)))
+    if count >= seen.cron.failure_tolerance:
+        return "unhealthy", failed
+    return "degraded", f"{failed}; {seen.cron.failure_tolerance} in a row make it unhealthy, this is number {count}"
 
 
 def look(

@@ -33,6 +33,11 @@ class Cron(Request):
     """Whether a run may start while the one before it is still going; otherwise that start is skipped and recorded."""
     timeout_seconds: Annotated[int, Field(ge=1, le=604_800)] = 1800
     """A run that takes longer is stopped."""
+    ok_codes: Annotated[tuple[Annotated[int, Field(ge=0, le=255)], ...], Field(min_length=1, max_length=20)] = (0,)
+    """A run that ends with one of these exit codes has done well."""
+    failure_tolerance: Annotated[int, Field(ge=1, le=100)] = 1
+    """So many failed runs one after the other make it unhealthy; fewer only degraded. A run that is missed counts at
+    once."""
 
 
 class LogRules(Request):

@@ -38,6 +38,7 @@ def seen(*runs: wire.JobRun, **changes: Any) -> Evidence:
     return Evidence(**{"at": NOW, "cron": HOURLY, "enabled_at": LONG_AGO, "runs": runs, **changes})
 
 
+LENIENT = HOURLY.model_copy(update={"ok_codes": (0, 3), "failure_tolerance": 2})
 AT_4 = "2026-11-24 04:00:00 UTC"
 RULES: list[tuple[str, Evidence, str, str]] = [
     ("well", seen(run()), "healthy", f"the run of {AT_4} ended well"),
@@ -67,6 +68,11 @@ RULES: list[tuple[str, Evidence, str, str]] = [
     ("by hand in place of its time", seen(run(scheduled_for=DUE + timedelta(minutes=5), started_at=DUE + timedelta(minutes=5)), run(1)), "healthy", "the run of 2026-11-24 04:05:00 UTC ended well"),
     ("by hand a moment before its time", seen(run(scheduled_for=DUE - timedelta(seconds=4), started_at=DUE - timedelta(seconds=4)), run(1)), "healthy", "the run of 2026-11-24 03:59:56 UTC ended well"),
     ("fewer errors than count", seen(run(), log=Found(2), min_errors=3), "healthy", f"the run of {AT_4} ended well"),
+    ("a code that is good", seen(run(exit_code=3), cron=LENIENT), "healthy", f"the run of {AT_4} ended well"),
+    ("one failure of the two that count", seen(run(exit_code=4), run(1), cron=LENIENT), "degraded", f"failed: the run of {AT_4} ended with code 4; 2 in a row make it unhealthy, this is number 1"),
+    ("both failures that count", seen(run(exit_code=4), run(1, outcome="timed_out", exit_code=143), cron=LENIENT), "unhealthy", f"failed: the run of {AT_4} ended with code 4"),
+    ("a failure after a good code", seen(run(exit_code=4), run(1, exit_code=3), run(2, exit_code=4), cron=LENIENT), "degraded", f"failed: the run of {AT_4} ended with code 4; 2 in a row make it unhealthy, this is number 1"),
+    ("failures with a skipped time between", seen(run(exit_code=4), run(1, outcome="skipped"), run(2, exit_code=4), cron=LENIENT), "unhealthy", f"failed: the run of {AT_4} ended with code 4"),
     ("clocks apart", seen(run(1), unsure=timedelta(minutes=4)), "unknown", "clock skew: its clock and that of whoever asks are 240 s apart; a start may be 360 s late"),
     ("clocks apart before its first time", seen(enabled_at=NOW - timedelta(minutes=9), unsure=timedelta(minutes=4)), "unknown", "clock skew: its clock and that of whoever asks are 240 s apart; a start may be 360 s late"),
     ("clocks nearly the same, and late by both", seen(run(1), at=DUE + timedelta(minutes=8), unsure=timedelta(minutes=3)), "healthy", "the run of 2026-11-24 03:00:00 UTC ended well"),

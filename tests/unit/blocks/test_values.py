@@ -189,6 +189,11 @@ def test_every_other_image_gives_its_source(given: dict[str, Any], source: spec.
         ({"exclusive": True, "steady_seconds": 9}, spec.Worker(exclusive=True, steady_seconds=9), spec.Health()),
         ({"cron": "30 4 * * 1-5"}, spec.Scheduled("30 4 * * 1-5"), spec.Health()),
         (
+            {"cron": "30 4 * * 1-5", "ok_codes": [0, 3], "failure_tolerance": 2},
+            spec.Scheduled("30 4 * * 1-5", ok_codes=(0, 3), failure_tolerance=2),
+            spec.Health(),
+        ),
+        (
             {"cron": "0 0 * * *", "zone": "Europe/Berlin", "overlap": True, "run_seconds": 60},
             spec.Scheduled("0 0 * * *", "Europe/Berlin", overlap=True, timeout_seconds=60),
             spec.Health(),

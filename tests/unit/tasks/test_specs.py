@@ -99,6 +99,11 @@ def test_variables_and_secrets_are_sent_apart() -> None:
     assert (given["environment"], given["secrets"]) == ({"LANG": "C"}, {"KEY": "x"})
 
 
+def test_what_runs_may_end_with_and_how_often_they_may_fail_is_sent() -> None:
+    given = sent(service(Scheduled("0 * * * *", ok_codes=(0, 3), failure_tolerance=2)))
+    assert given["cron"] == {"expression": "0 * * * *", "ok_codes": [0, 3], "failure_tolerance": 2}
+
+
 def test_what_to_ignore_in_the_log_is_sent() -> None:
     given = sent(service(log=LogRules((r"client \d+ timed out",), 3)))
     assert given["log"] == {"ignore": [r"client \d+ timed out"], "min_errors": 3}
