@@ -107,6 +107,26 @@ def test_a_name_that_could_be_more_than_a_name_is_refused(name: str) -> None:
         wire.Route.model_validate({**route, "container": name})
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "* * * * * root",
+        "0 * * * * *",
+        "* * * *",
+        "@reboot",
+        "* * * * *\n",
+        "* * * * *\n* * * * *",
+        "*\t* * * *",
+        "* * * * %",
+        "* * * * $(id)",
+        "",
+    ],
+)
+def test_a_cron_line_is_five_fields_and_nothing_else(expression: str) -> None:
+    with pytest.raises(ValidationError, match="expression"):
+        wire.Cron(expression=expression)
+
+
 def test_a_reply_with_a_field_from_a_newer_agent_is_still_understood() -> None:
     ping = wire.Ping.model_validate({"ok": True, "version": "1", "api": 1, "mood": "fine"})
     assert ping.version == "1"
