@@ -95,7 +95,8 @@ CAUSES: Final = (
     Rule(
         "TLS at the origin",
         outside.tls,
-        "Renew the origin's certificate with a deploy, and have the zone's mode be Full (strict).",
+        "Have the zone's mode be Full: a droplet signs its own certificate, which Full (strict) does not accept. "
+        "A new droplet has a new one.",
     ),
     Rule(
         "DNS",
