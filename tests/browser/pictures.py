@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Any
 
 from playwright.sync_api import Page, expect
+from prefect.deployments import run_deployment
 from prefect.settings import PREFECT_HOME, temporary_settings
 
 from blocks.environment import Environment
@@ -57,6 +58,8 @@ def main() -> None:
         back(ui)
         table(ui)
         hours(ui, settings)
+        drilled(ui)
+        decided(ui)
         gone(ui)
         deployed(ui)
 
@@ -190,6 +193,27 @@ def with_a_past(known: History) -> History:
         spans = [Span(word, REASONS[word], one, other - timedelta(minutes=1)) for word, one, other in told]
         pasts[key] = replace(past, spans=(*spans, *past.spans), since=begun)
     return History(pasts)
+
+
+def drilled(ui: Ui) -> None:
+    """Two drills and their table: a container that is killed, and a droplet that is off until visitors miss nothing."""
+    where = {"$ref": {"block_document_slug": f"environment/{ENVIRONMENT}"}}
+    for fault, seconds in (("container", 60), ("droplet", 300)):
+        asked = {"environment": where, "fault": fault, "seconds": seconds, "force": True}
+        run = run_deployment("drill/drill", parameters=asked, timeout=RUN_MS * 2 / 1000, as_subflow=False)
+        print(f"drill {fault}: {run.state}", flush=True)
+    ui.open_key("drills")
+    expect(ui.page.get_by_role("table").first).to_be_visible(timeout=SCREEN_MS)
+    shot(ui, "drills", height=500)
+
+
+def decided(ui: Ui) -> None:
+    """The record of the last decision that was carried out: the droplet that was off."""
+    found = ui.api("artifacts/latest/filter", artifacts={"key": {"like_": "decision-"}}, sort="UPDATED_DESC", limit=50)
+    carried_out = next(one for one in found if "What became of it" in str(one["data"]))
+    ui.open_key(carried_out["key"])
+    expect(ui.page.get_by_role("heading", name="The decision")).to_be_visible(timeout=SCREEN_MS)
+    shot(ui, "decision", height=1500)
 
 
 def gone(ui: Ui) -> None:

@@ -161,6 +161,14 @@ class Ui:
         self.page.get_by_role("tab", name="Artifacts").click()
         self.page.get_by_text(key, exact=True).first.click()
         self.page.wait_for_url(f"**/artifacts/key/{key}*", timeout=SCREEN_MS)
+        self._open_newest()
+
+    def open_key(self, key: str) -> None:
+        """The newest artifact of this key, whichever run it is from."""
+        self.page.goto(f"{self.base}/v2/artifacts/key/{key}")
+        self._open_newest()
+
+    def _open_newest(self) -> None:
         self.page.locator("a[href*='/artifacts/artifact/']").first.click()
         self.page.wait_for_url("**/artifacts/artifact/**", timeout=SCREEN_MS)
 
