@@ -30,7 +30,9 @@ def _connect(account: Account) -> Any:
     from pydo import Client
 
     verify = account.ca_file or True
-    return Client(account.token, endpoint=account.url, connection_verify=verify, retry_total=0, timeout=TIMEOUT_SECONDS)
+    # The SDK's own `timeout` bounds no wait on a reply, which would last for 300 s (measured with 0.44).
+    bounds = {"connection_timeout": TIMEOUT_SECONDS, "read_timeout": TIMEOUT_SECONDS}
+    return Client(account.token, endpoint=account.url, connection_verify=verify, retry_total=0, **bounds)
 
 
 CLIENTS = Clients(_connect)
