@@ -50,6 +50,8 @@ class Sealed:
         Raises:
             cryptography.exceptions.InvalidTag: it was sealed under another secret or label, or is damaged.
         """
+        if len(sealed) < _NONCE_BYTES:
+            raise InvalidTag  # cut off: no reason for an agent not to start
         return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], label)
 
 
