@@ -111,6 +111,42 @@ def test_a_droplet_that_never_becomes_active_is_named_and_the_next_deploy_makes_
     assert fleet.records == fleet.everywhere
 
 
+@pytest.mark.parametrize("shown", [0, 1], ids=["none", "one of two"])
+def test_a_list_that_lacks_droplets_is_not_taken_for_all_that_there_are(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, shown: int
+) -> None:
+    deploy(fleet.service())
+    fleet.write("two")
+    changes, records, listed = fleet.changes, fleet.records, fleet.droplets.read_tagged
+    with monkeypatch.context() as lagging:
+        lagging.setattr(fleet.droplets, "read_tagged", lambda tag: listed(tag)[:shown])
+        for run in (deploy, rollback):
+            with pytest.raises(TransientError, match=f"2 droplets carry the tag .* lists {shown} of them"):
+                run(fleet.service())
+    assert (fleet.changes, fleet.records) == (changes, records)
+    deploy(fleet.service())
+    assert len(fleet.droplets.requests) == 2
+    assert fleet.records == fleet.everywhere
+
+
+def test_a_volume_on_a_droplet_that_a_list_lacks_is_not_made_a_second_time(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis = fleet.service(
+        1, name="redis", runs={"kind": "tcp", "port": 6379}, volumes=[{"name": "data", "path": "/data"}]
+    )
+    deploy(fleet.service())
+    deploy(redis)
+    (place,) = [one for one in fleet.machines if len(one.engine.instances()) == 2]
+    listed = fleet.droplets.read_tagged
+    monkeypatch.setattr(
+        fleet.droplets, "read_tagged", lambda tag: [one for one in listed(tag) if one.name != place.name]
+    )
+    with pytest.raises(TransientError, match="lists 1 of them"):
+        deploy(redis)
+    assert [len(one.engine.instances()) for one in fleet.machines if one is not place] == [1]
+
+
 def test_a_droplet_beyond_the_accounts_limit_is_asked_for_once_and_the_reason_is_told(fleet: Fleet) -> None:
     deploy(fleet.service(1))
     calls = fleet.cloud.faults.calls
