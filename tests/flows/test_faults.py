@@ -149,13 +149,13 @@ def test_a_volume_on_a_droplet_that_a_list_lacks_is_not_made_a_second_time(
 
 def test_a_droplet_beyond_the_accounts_limit_is_asked_for_once_and_the_reason_is_told(fleet: Fleet) -> None:
     deploy(fleet.service(1))
-    calls = fleet.cloud.faults.calls
+    calls, serving = fleet.cloud.faults.calls, fleet.serving
     calls.clear()
     fleet.cloud.faults.fail("droplets.ensure", LIMIT)
     with pytest.raises(HostsFailed, match="exceed your droplet limit"):
         deploy(fleet.service(2))
     assert calls.count("droplets.ensure") == 1
-    assert fleet.records == fleet.everywhere
+    assert (fleet.serving, fleet.records) == (serving, fleet.everywhere)
 
 
 def test_a_provider_that_asks_for_patience_gets_it_within_bounds(lane: Lane, fleet: Fleet) -> None:
