@@ -15,7 +15,11 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import IO, Any, Final
 
+from agent import tars
+
 CHUNK_BYTES: Final = 1 << 18
+ENTRIES_LIMIT: Final = 4096
+"""How many members it may have; an image has 127 layers at most, and a few members for each."""
 _SMALL_BYTES: Final = 8 << 20
 _BLOCK: Final = 512
 
@@ -40,6 +44,7 @@ def read(file: IO[bytes]) -> Contents:
     Raises:
         Malformed: it is no such archive.
     """
+    _walk(file)
     try:
         with tarfile.open(fileobj=file, mode="r:") as archive:
             manifest = json.loads(_small(archive, "manifest.json"))
@@ -51,6 +56,17 @@ def read(file: IO[bytes]) -> Contents:
         raise
     except (tarfile.TarError, KeyError, ValueError, TypeError) as error:
         raise Malformed(str(error) or type(error).__name__) from error
+
+
+def _walk(file: IO[bytes]) -> None:
+    """From header to header, once, before anything is remembered of it."""
+    try:
+        for number, _ in enumerate(tars.members(file)):
+            if number >= ENTRIES_LIMIT:
+                raise Malformed(f"it has more than {ENTRIES_LIMIT} members")
+    except tars.Unreadable as error:
+        raise Malformed(f"it {error}") from error
+    file.seek(0)
 
 
 def partial(file: IO[bytes], omit: Collection[str]) -> Iterator[bytes]:

@@ -11,9 +11,9 @@ import tarfile
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import IO, Final, cast
+from typing import IO, Final
 
-from agent import dockerfiles
+from agent import dockerfiles, tars
 
 LIMIT_MIB: Final = 8192
 """How much a context may hold, unpacked."""
@@ -25,7 +25,6 @@ HOPS_LIMIT: Final = 40
 """As many links in a row as Linux follows."""
 STEPS_LIMIT: Final = 2_000_000
 CHUNK_BYTES: Final = 1 << 18
-_HEADERS_LIMIT: Final = 1 << 20
 _BLOCK: Final = 512
 _KEPT: Final = "SCHILY.xattr."
 """Of a file's extended header, what the image keeps: the rest is said by the plain fields."""
@@ -170,20 +169,10 @@ def rewritten(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _members(file: IO[bytes]) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    """Each with the open archive, which forgets it afterwards: a tar remembers all that it has seen."""
-    file.seek(0)
-    careful = _Careful(file)
     try:
-        with tarfile.open(fileobj=cast(IO[bytes], careful), mode="r:") as archive:
-            while (member := archive.next()) is not None:
-                archive.members.clear()  # type: ignore[attr-defined]  # which the stubs leave out
-                careful.headers = False
-                yield archive, member
-                careful.begin()
-    except (tarfile.TarError, OSError, ValueError, OverflowError, RecursionError) as error:
-        if isinstance(error, Unfit):
-            raise
-        raise Unfit(f"is no plain tar that can be read ({error or type(error).__name__})") from error
+        yield from tars.members(file)
+    except tars.Unreadable as error:
+        raise Unfit(str(error)) from error
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[bytes]:
@@ -217,30 +206,3 @@ def _step(here: list[str], part: str) -> None:
         here.pop()
     elif part not in {"", "."}:
         here.append(part)
-
-
-class _Careful:
-    """A file of which no member's headers can be larger than a bound, whatever they say of themselves."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.begin()
-
-    def begin(self) -> None:
-        """The next member's headers are read now."""
-        self.headers, self._left = True, _HEADERS_LIMIT
-
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes. Raises Unfit when headers ask for more than any packer writes."""
-        self._left -= size if self.headers else 0
-        if not 0 <= size <= _HEADERS_LIMIT or self._left < 0:
-            raise Unfit("has a header that no packer writes")
-        return self._file.read(size)
-
-    def seek(self, position: int) -> int:
-        """To a place in it."""
-        return self._file.seek(position)
-
-    def tell(self) -> int:
-        """Where it is."""
-        return self._file.tell()

@@ -6,10 +6,14 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from typing import Any, Final
+
+LONGEST_VALUE: Final = 4096
+"""Of a longer text both ends are kept, and how much is missing in between."""
 
 
 class JsonLines(logging.Formatter):
-    """One JSON document a record; an exception adds its stack."""
+    """One JSON document a record, in ASCII and on one line, whatever is in it; an exception adds its stack."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as a line."""
@@ -22,7 +26,14 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["stack"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return json.dumps({name: _bounded(value) for name, value in line.items()}, default=str)
+
+
+def _bounded(value: Any) -> Any:
+    if not isinstance(value, str) or len(value) <= LONGEST_VALUE:
+        return value
+    half = LONGEST_VALUE // 2
+    return f"{value[:half]} … {len(value) - 2 * half} more … {value[-half:]}"
 
 
 def configure(level: int = logging.INFO) -> None:

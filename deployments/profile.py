@@ -11,8 +11,12 @@ NAME = "deployer"
 
 
 def write(home: Path, values: dict[str, str]) -> Path:
-    """Writes the one profile into `home` (private, 0600): `PREFECT_HOME={home}` is then all that a script needs."""
+    """Writes the one profile into `home` (private, 0600): `PREFECT_HOME={home}` is then all that a script needs.
+
+    The folder is closed to other users: Prefect keeps its database there, and in it the key to the blocks' secrets.
+    """
     home.mkdir(parents=True, exist_ok=True)
+    home.chmod(0o700)
     lines = [
         f'active = "{NAME}"',
         "",

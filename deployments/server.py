@@ -34,11 +34,31 @@ def environment(settings: Settings) -> dict[str, str]:
     }
 
 
+def server_environment(settings: Settings) -> dict[str, str]:
+    """Variables of the server: it listens on this machine alone, asks for the login, and forgets in time."""
+    days = f"P{settings.retention_days}D"
+    return {
+        **os.environ,
+        **environment(settings),
+        "PREFECT_SERVER_API_HOST": "127.0.0.1",
+        "PREFECT_SERVER_API_PORT": str(settings.ui_port),
+        "PREFECT_SERVER_API_AUTH_STRING": settings.admin_login.get_secret_value(),
+        # Its new UI loses a nested block when the outer one is edited, and stores a masked token as the token (3.8.8).
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",
+        "PREFECT_UI_API_URL": f"{settings.ui_url}/api",
+        # A sweep a minute: without this the database grows by gigabytes a month.
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": days,
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": f"P{min(settings.retention_days, EVENT_DAYS)}D",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES": json.dumps(dict.fromkeys(BULKY, 3600 + 60)),
+    }
+
+
 def start(settings: Settings) -> tuple[Process, ...]:
     """Starts what does not run yet, and waits until the API answers the admin."""
     server, worker = _processes(settings)
     profile.write(settings.home, {k: v for k, v in environment(settings).items() if k.startswith("PREFECT_API_")})
-    server.start([_prefect(), "server", "start"], _server_environment(settings), ROOT)
+    server.start([_prefect(), "server", "start"], server_environment(settings), ROOT)
     server.wait_ready(lambda: answers(settings), SERVER_DEADLINE)
     return server, worker
 
@@ -77,25 +97,6 @@ def answers(settings: Settings) -> bool:
 
 def _processes(settings: Settings) -> tuple[Process, Process]:
     return Process("prefect-server", settings.home), Process("prefect-worker", settings.home)
-
-
-def _server_environment(settings: Settings) -> dict[str, str]:
-    days = f"P{settings.retention_days}D"
-    return {
-        **os.environ,
-        **environment(settings),
-        "PREFECT_SERVER_API_HOST": "127.0.0.1",
-        "PREFECT_SERVER_API_PORT": str(settings.ui_port),
-        "PREFECT_SERVER_API_AUTH_STRING": settings.admin_login.get_secret_value(),
-        # Its new UI loses a nested block when the outer one is edited, and stores a masked token as the token (3.8.8).
-        "PREFECT_SERVER_UI_V2_ENABLED": "false",
-        "PREFECT_UI_API_URL": f"{settings.ui_url}/api",
-        # A sweep a minute: without this the database grows by gigabytes a month.
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": days,
-        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": f"P{min(settings.retention_days, EVENT_DAYS)}D",
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES": json.dumps(dict.fromkeys(BULKY, 3600 + 60)),
-    }
 
 
 def _prefect() -> str:

@@ -29,6 +29,7 @@ def installation() -> Iterator[Lab]:
                 schedule(flow, active=False)
             yield lab
     finally:
+        lab.visitor.close()
         lab.down()
 
 

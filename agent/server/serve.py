@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from agent import keys
 from agent.notify import notify, watchdog_seconds
 from agent.server import containers
+from agent.server.connections import bounded
 from agent.server.ports import Engine, EngineError, Router, RouterError
 from agent.server.secret_files import write_private
 from agent.server.settings import Settings
@@ -36,7 +37,7 @@ def server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
         port=settings.port,
         ssl_keyfile=str(key),
         ssl_certfile=str(certificate),
-        http="h11",
+        http=bounded(settings.limits),
         loop="asyncio",
         ws="none",
         lifespan="off",

@@ -34,6 +34,10 @@ class Limits:
     spare_bytes: int = 256 * MIB
     """Free bytes of the disk that an archive must leave."""
     concurrency: int = 32
+    connections: int = 128
+    """Open connections at once, with and without a request."""
+    head_seconds: float = 10.0
+    """How long a connection may take to bring a whole request head; nobody has shown a key before that."""
     lock_seconds: float = 30.0
     """How long a changing call waits for another one on the same service."""
     wrong_keys: int = 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import ssl
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -25,6 +26,8 @@ PER_PAGE = 1000
 MOST_PAGES = 50
 PATIENCE_SECONDS = 5.0
 """How long to wait when a 429 does not say."""
+WIDEST = {4: 8, 6: 16}
+"""A range of the edge with fewer bits than this is none; the widest have 13 and 29."""
 BAD_TOKEN_CODES = {6003, 6111, 9109, 10000}
 """A malformed token is answered with 400, not with 401."""
 
@@ -106,11 +109,17 @@ class Cloudflare:
             return
 
     def read_edge_ranges(self) -> tuple[str, ...]:
-        """Addresses from which the edge connects; an empty list is an error, as it would close every service."""
+        """Addresses from which the edge connects.
+
+        Raises:
+            TransientError: it is empty, which would close every service, or holds what would open a droplet to others.
+        """
         ranges = self._call(lambda: self.sdk.ips.list())
         found = (*(ranges.ipv4_cidrs or ()), *(ranges.ipv6_cidrs or ()))
         if not found:
             raise TransientError("Cloudflare gave an empty list of its addresses; it was not used.")
+        if strange := next((one for one in found if not _is_range(one)), None):
+            raise TransientError(f"Cloudflare's list of its addresses holds {str(strange)[:80]!r}; it was not used.")
         return found
 
     def _adopt(self, record: Record, comment: str) -> Record:
@@ -149,6 +158,15 @@ class Cloudflare:
             return method()
         except cloudflare.APIError as error:
             raise _translate(error, self._url) from error
+
+
+def _is_range(text: object) -> bool:
+    """Whether it is a network, and none so wide that it must be somebody else's too."""
+    try:
+        network = ipaddress.ip_network(str(text))
+    except ValueError:
+        return False
+    return network.prefixlen >= WIDEST[network.version]
 
 
 def _translate(error: Any, url: str) -> DeployerError:

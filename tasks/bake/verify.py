@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import agent
+from agent import wire
 from fleet.errors import PermanentError
 from tasks.bake.shell import Shell
 from tasks.bake.steps import PYTHON, UNITS
@@ -14,7 +15,13 @@ from tasks.bake.steps import PYTHON, UNITS
 _ACTIVE: Final = ("docker.service", "nginx.service", "deployer-metadata-wall.service")
 _READY_SECONDS: Final = 30.0
 _AGENT_VERSION: Final = "import agent, agent.server; print(agent.__version__)"
-_WALL: Final = ("--destination", "169.254.169.254/32", "--jump", "DROP")
+_AGENT: Final = ("--protocol", "tcp", "--destination-port", str(wire.PORT), "--jump", "DROP")
+WALL: Final = (
+    ("DOCKER-USER", "--destination", "169.254.169.254/32", "--jump", "DROP"),
+    ("INPUT", "--in-interface", "docker0", *_AGENT),
+    ("INPUT", "--in-interface", "br-+", *_AGENT),
+)
+"""What keeps containers from the metadata service and from the agent, chain first."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,8 @@ def read_versions(shell: Shell) -> Versions:
         _wait_active(shell, unit)
     shell.run("systemctl", "is-enabled", *UNITS, "docker.service", "nginx.service")
     shell.run("nginx", "-t")
-    shell.run("iptables", "--wait", "10", "--check", "DOCKER-USER", *_WALL)
+    for rule in WALL:
+        shell.run("iptables", "--wait", "10", "--check", *rule)
     versions = Versions(
         agent=shell.run(PYTHON, "-c", _AGENT_VERSION).strip(),
         docker=shell.run("docker", "version", "--format", "{{.Server.Version}}").strip(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.ui import BASE, SCREEN_MS, Started, Ui
-from tests.e2e.lab import ROOT, SANDBOX_PORT, Lab
+from tests.e2e.lab import SANDBOX_PORT, Lab
 from tests.installation import SECRET
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
@@ -43,13 +44,14 @@ def test_a_deploy_from_the_form_completes_and_its_report_shows_both_droplets(lab
     assert only_references({name: parameters[name] for name in ("service", "snapshot")})
 
 
-def test_a_custom_snapshot_from_the_form_completes_and_is_offered_at_once(lab: Lab, ui: Ui) -> None:
+def test_a_custom_snapshot_from_the_form_completes_and_is_offered_at_once(lab: Lab, ui: Ui, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM debian:12\nRUN echo hello > /etc/motd\n")
     ui.open_form("build-snapshot")
     ui.pick("lab-prod")
     ui.page.get_by_label("name", exact=True).fill("lab-browser")
     ui.page.get_by_role("tab", name="Snapshot").click()
     ui.pick("lab-base")
-    fill_context(ui, str(ROOT / "examples" / "base"))
+    fill_context(ui, str(tmp_path))
     run = ui.submit()
     ui.follow(run)
     tell(ui, run)

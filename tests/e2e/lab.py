@@ -38,6 +38,7 @@ ZONE = "example.test"
 DOMAIN = f"hello.{ZONE}"
 COMMAND_DEADLINE = 600
 RUN_DEADLINE = 600
+POLL_SECONDS = 0.5
 EXEC_TRIES = 3
 
 
@@ -58,6 +59,8 @@ class Lab:
         self.root = ROOT / STATE
         self.login = "admin:canary-login-7f3a"
         self.sandbox = self.root / "sandbox"
+        self.visitor = httpx.Client(base_url=self.url, headers=self.host, timeout=10)
+        """Somebody out there; one for all requests, because each new one reads all authorities of the machine."""
 
     @property
     def tokens(self) -> dict[str, str]:
@@ -141,7 +144,7 @@ class Lab:
         with get_client(sync_client=True) as client:
             while not (state := client.read_flow_run(started).state) or not state.is_final():
                 assert time.monotonic() < end, f"the run {started} took over {RUN_DEADLINE} s"
-                time.sleep(0.3)
+                time.sleep(POLL_SECONDS)
             name = client.read_flow_run(started).name
         return Run(started, name, state.is_completed(), f"{self.log(started)}\n{state.message}")
 
@@ -195,7 +198,7 @@ class Lab:
 
     def ask(self, path: str = "/json") -> dict[str, Any]:
         """What the service answers through the edge."""
-        reply = httpx.get(self.url + path, headers=self.host, timeout=10)
+        reply = self.visitor.get(path)
         assert reply.status_code == httpx.codes.OK, reply.text
         return cast(dict[str, Any], reply.json())
 

@@ -96,6 +96,7 @@ def test_a_good_version_is_taken_by_one_droplet_and_then_by_the_rest(lab: Lab, t
     assert "nothing to do: every agent has this version already" in lab.artifact(again.id)
 
 
+@pytest.mark.long
 def test_where_the_guard_is_killed_the_droplet_goes_back(lab: Lab, tmp_path: Path) -> None:
     before, was, first = processes(lab), used(lab), ours(lab)[0]
     where = reference("environment", "lab-prod")

@@ -23,6 +23,7 @@ from tasks import builds, uploads
 from tasks.bake import BakeReport, bake, seal
 from tasks.bake.shell import answers, connect
 from tasks.bake.steps import INSTALL
+from tasks.bake.verify import WALL
 from tasks.userdata import KeyPair, bake_user_data, droplet_user_data, new_key_pair
 from tests.e2e.bake_machine import Machine, eventually, fresh_image, machine, snapshot
 from tests.fakes.engine import tar
@@ -160,6 +161,14 @@ def test_no_container_reaches_the_metadata(droplet: Machine) -> None:
     assert droplet.run("iptables", "-C", *rule)[0] == 0
     first = droplet.text("iptables", "-S", "DOCKER-USER").splitlines()[1]
     assert first == f"-A DOCKER-USER -d {METADATA}/32 -j DROP"
+
+
+def test_no_container_reaches_the_agent(droplet: Machine) -> None:
+    for rule in WALL:
+        assert droplet.run("iptables", "-C", *rule)[0] == 0
+    droplet.text("systemctl", "restart", "docker")
+    walls = droplet.text("iptables", "-S", "INPUT").splitlines()
+    assert [line.split()[3] for line in walls if "--dport 9999" in line] == ["br-+", "docker0"]
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import httpx
 import pytest
@@ -26,12 +27,18 @@ def counter(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]
     file = folder / "compose.yaml"
     file.write_text(file.read_text().replace("*/5 * * * *", "* * * * *"))
     lab.command("deployments", "import-compose", str(file), "--environment", "lab-prod")
-    for name in NAMES:
-        deploy(lab, f"lab-prod-{name}")
+    first, *rest = NAMES
+    deploy(lab, f"lab-prod-{first}")
+    together(lab, "deploy", rest)
     yield lab
-    for name in NAMES:
-        gone = lab.run("undeploy", service=reference("service", f"lab-prod-{name}"), remove_volumes=["redis-data"])
-        assert gone.completed, gone.log
+    together(lab, "undeploy", NAMES, remove_volumes=["redis-data"])
+
+
+def together(lab: Lab, flow: str, names: Sequence[str], **options: Any) -> None:
+    """Runs of several services at once, which all complete."""
+    started = [lab.start(flow, service=reference("service", f"lab-prod-{name}"), **options) for name in names]
+    for run in [lab.finish(one) for one in started]:
+        assert run.completed, run.log
 
 
 def visit(lab: Lab) -> int:

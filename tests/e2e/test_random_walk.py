@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
 HELLO = {"service": reference("service", "hello")}
 SEED = int(os.environ.get("WALK_SEED", "1"))
-STEPS = 12
+FEW, MANY = 4, 96
 MOST_STEPS_OF_A_RUN = 9
 MOST_DROPLETS = 3
 Before = tuple[dict[str, str], set[str]]
@@ -158,10 +158,10 @@ def walk(lab: Lab, context: Path) -> Walk:
     return begun
 
 
-def test_every_kind_of_step_in_some_order_keeps_the_invariants(walk: Walk) -> None:
-    way(walk, len(walk.steps))
+def test_a_short_walk_keeps_the_invariants(walk: Walk) -> None:
+    way(walk, FEW)
 
 
 @pytest.mark.long
 def test_a_long_walk_keeps_the_invariants(walk: Walk) -> None:
-    way(walk, STEPS * len(walk.steps))
+    way(walk, MANY)

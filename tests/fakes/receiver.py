@@ -17,6 +17,8 @@ class Receiver(ThreadingHTTPServer):
         super().__init__((address, 0), _Call)
         self.address = address
         self.statuses: deque[int] = deque()
+        self.location = ""
+        """Where it sends whoever asks, with any status."""
         self.calls: list[tuple[str, str, dict[str, str]]] = []
         """Method, path, and headers of each request, names of headers in lower case."""
         self.bodies: list[Any] = []
@@ -55,6 +57,8 @@ class _Call(BaseHTTPRequestHandler):
             self.server.bodies.append(json.loads(body))
         self.send_response(status)
         self.send_header("Content-Length", "0")
+        if self.server.location:
+            self.send_header("Location", self.server.location)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:

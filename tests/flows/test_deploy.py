@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from agent import keys
 from blocks.service import Service
 from fleet.errors import TransientError
 from flows.deploy import deploy
@@ -90,6 +91,18 @@ def test_a_secret_reaches_the_container_and_neither_the_report_nor_the_user_data
     assert fleet.machines[0].name in report
     assert "hunter2" not in report + fleet.droplets.requests[0].user_data
     assert "dop_v1_x" not in report + fleet.droplets.requests[0].user_data
+
+
+def test_no_droplet_holds_a_token_of_a_provider_or_the_secret_of_another(fleet: Fleet) -> None:
+    deploy(fleet.service(secrets={"PASSWORD": "hunter2"}))
+    held = {
+        machine.name: b"".join(path.read_bytes() for path in machine.folder.rglob("*") if path.is_file())
+        for machine in fleet.machines
+    }
+    for name, content in held.items():
+        own = keys.droplet_secret("dop_v1_x", name).encode()
+        assert [other for other, files in held.items() if own in files] == [name]
+        assert [token for token in (b"dop_v1_x", b"cf-x", b"hunter2") if token in content] == []
 
 
 def test_a_lost_reply_to_the_creation_of_a_droplet_makes_no_second_droplet(fleet: Fleet) -> None:

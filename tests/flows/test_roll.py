@@ -21,15 +21,23 @@ from tests.flows.artifacts import latest
 from tests.flows.fleet_of_fakes import DOMAIN, Fleet
 from tests.flows.machines import Machine
 from tests.flows.test_undeploy_kills import LEASE, Death
+from tests.flows.ward import grown
 from tests.unit.agent.test_leases import Clock
 
-pytestmark = pytest.mark.engine
 REPORT = "roll-demo-prod"
+KNOWN: dict[str, Service] = {}
+"""The blocks of a test, by name; one that is marked `engine` has them in Prefect."""
 
 
 @pytest.fixture(autouse=True)
-def no_blocks(prefect: None) -> Iterator[None]:
+def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No service of another test has a block."""
+    if not request.node.get_closest_marker("engine"):
+        monkeypatch.setattr("tasks.rolls.list_services", lambda _: list(KNOWN.values()))
+        yield
+        KNOWN.clear()
+        return
+    request.getfixturevalue("prefect")
     yield
     from prefect.client.orchestration import get_client
 
@@ -39,8 +47,8 @@ def no_blocks(prefect: None) -> Iterator[None]:
 
 
 def saved(service: Service) -> Service:
-    """The same, known to Prefect."""
-    service.save(service.name, overwrite=True)
+    """The same, with a block."""
+    KNOWN[service.name] = service
     return service
 
 
@@ -72,8 +80,9 @@ def check_rolled(fleet: Fleet, to: Snapshot, release: str, replicas: int = 2) ->
     assert fleet.serving == {release}
 
 
+@pytest.mark.engine
 def test_every_droplet_gives_way_with_the_release_that_serves_and_a_second_run_touches_nothing(fleet: Fleet) -> None:
-    deployed(fleet)
+    deployed(fleet).save("hello", overwrite=True)
     before, release = {machine.name for machine in fleet.machines}, fleet.machines[0].releases["current"]
     to = target(fleet)
     roll(fleet.environment(), to)
@@ -115,6 +124,7 @@ def test_a_record_leads_to_the_old_droplet_until_the_new_one_serves(fleet: Fleet
 
 
 def test_every_kind_of_service_moves(fleet: Fleet) -> None:
+    fleet.droplets._boot = grown(fleet.droplets._boot)
     deployed(fleet, replicas=1)
     kinds: dict[str, dict[str, Any]] = {
         "ticker": {"kind": "worker", "exclusive": True, "steady_seconds": 1},
@@ -203,13 +213,14 @@ def kill_at(fleet: Fleet, death: Death, environment: Environment, to: Snapshot) 
             roll(environment, to)
 
 
+@pytest.mark.engine
 @pytest.mark.long
 def test_a_roll_that_is_killed_at_any_change_is_finished_by_the_next(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
     monkeypatch.setattr(leases, "moment", clock)
-    deployed(fleet, replicas=1)
+    deployed(fleet, replicas=1).save("hello", overwrite=True)
     release = fleet.machines[0].releases["current"]
     for number in range(1, 100):
         to, death = target(fleet, f"demo-{number}"), Death(number)

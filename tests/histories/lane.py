@@ -92,6 +92,7 @@ POOLED = (
     "tasks.leftovers",
     "tasks.locks",
     "tasks.plans",
+    "tasks.rolls",
     "tasks.room",
     "tasks.vigils",
     "agent.server.work",

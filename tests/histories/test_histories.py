@@ -20,7 +20,7 @@ from tests.histories.trouble import CloudFails, Kill, Overtaken
 
 COUNT = os.environ.get("HISTORIES", "")
 """How many to live, each time others; empty: as many as a change's tests can wait for."""
-SOME = 120
+SOME = 60
 ONE, TWO, THREE = (Wanted(replicas=number) for number in (1, 2, 3))
 NEXT, NEXT_ON_TWO = Wanted(content="b"), Wanted(content="b", replicas=2)
 FOUND: dict[str, list[Operation]] = {

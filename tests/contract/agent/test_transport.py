@@ -7,7 +7,8 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -21,7 +22,7 @@ from agent.server import facts
 from agent.server.settings import MIB
 from tests.contract.agent.serving import Droplet, droplet, serving
 from tests.contract.sandbox.cloudflare.serving import free_port
-from tests.unit.agent.builders import DROPLET, NAME, TOKEN, settings
+from tests.unit.agent.builders import DROPLET, LIMITS, NAME, TOKEN, settings
 
 FLOOD = 300 * MIB
 ACCEPTED = 2 * MIB
@@ -160,3 +161,47 @@ def test_the_certificate_alone_opens_nothing(lab: Droplet) -> None:
     with httpx.Client(base_url=chosen["base_url"], verify=chosen["verify"]) as http:
         reply = http.get("/containers", extensions={"sni_hostname": DROPLET})
     assert reply.status_code == 401
+
+
+def rest_of(tls: ssl.SSLSocket) -> bytes:
+    """What comes until the other end has closed it, in whatever manner."""
+    found = b""
+    with suppress(ConnectionError, ssl.SSLError):
+        while piece := tls.recv(4096):
+            found += piece
+    return found
+
+
+@pytest.mark.parametrize("head", [b"", b"GET /ping HTTP/1.1\r\nHost: a\r\n", b"GET /ping HTTP/1.1\r\nX: aaa"])
+def test_a_connection_that_brings_no_whole_request_is_closed(tmp_path: Path, head: bytes) -> None:
+    with droplet(tmp_path, limits=replace(LIMITS, head_seconds=0.1)) as lab, closing(lab.raw()) as tls:
+        with suppress(OSError):  # it may be closed already
+            tls.sendall(head)
+        assert rest_of(tls) == b""
+
+
+def test_a_connection_that_has_asked_once_is_held_to_it_too(tmp_path: Path) -> None:
+    with droplet(tmp_path, limits=replace(LIMITS, head_seconds=2.0)) as lab, closing(lab.raw()) as tls:
+        tls.sendall(b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\nGET /ping HTTP/1.1\r\nHost: a\r\n")
+        assert rest_of(tls).count(b"HTTP/1.1 200") == 1
+
+
+def test_a_request_that_takes_its_time_is_not_cut_off(tmp_path: Path) -> None:
+    with droplet(tmp_path, limits=replace(LIMITS, head_seconds=2.0)) as lab:
+        lab.deploy(1)
+        with lab.keyed() as http, http.stream("GET", f"/containers/{NAME}/logs", params={"follow": True}) as reply:
+            lines = reply.iter_lines()
+            next(lines)
+            with closing(lab.raw()) as later:
+                assert rest_of(later) == b""
+            lab.engine.say(NAME, "still here")
+            assert "still here" in next(lines)
+            lab.engine.exit(NAME)
+
+
+def test_whoever_holds_connections_without_asking_keeps_nobody_out(tmp_path: Path) -> None:
+    with droplet(tmp_path, limits=replace(LIMITS, connections=3)) as lab, ExitStack() as held:
+        idle = [held.enter_context(closing(lab.raw())) for _ in range(6)]
+        with lab.keyed() as http:
+            assert http.get("/containers").status_code == 200
+        assert [rest_of(tls) for tls in idle[:3]] == [b""] * 3

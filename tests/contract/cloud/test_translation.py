@@ -121,6 +121,26 @@ def test_every_failure_of_cloudflare_gets_its_kind_and_is_asked_once(
     assert TOKEN not in f"{caught.value!r} {caught.value}"
 
 
+@pytest.mark.parametrize(
+    ("ranges", "why"),
+    [
+        ([], "an empty list"),
+        (["0.0.0.0/0"], "holds '0.0.0.0/0'"),
+        (["173.245.48.0/20", "::/0"], "holds '::/0'"),
+        (["128.0.0.0/1"], "holds '128.0.0.0/1'"),
+        (["173.245.48.0/20", "<!DOCTYPE html>"], "holds '<!DOCTYPE html>'"),
+        (["173.245.48.1/20"], "holds '173.245.48.1/20'"),
+    ],
+)
+def test_a_list_of_the_edge_that_would_open_or_close_every_droplet_is_not_used(
+    recorder: Recorder, dns: Cloudflare, ranges: list[str], why: str
+) -> None:
+    result = {"etag": "1", "ipv4_cidrs": ranges, "ipv6_cidrs": []}
+    recorder.will(Answer(200, {"success": True, "errors": [], "messages": [], "result": result}))
+    with pytest.raises(TransientError, match=re.escape(why)):
+        dns.read_edge_ranges()
+
+
 def test_a_provider_that_asks_for_patience_says_how_long(
     recorder: Recorder, droplets: Droplets, dns: Cloudflare
 ) -> None:

@@ -16,6 +16,7 @@ from agent.server.health import Observation, judge
 from agent.server.ports import Instance
 from agent.server.reading import Found
 from tests.fakes.engine import FakeEngine
+from tests.fakes.receiver import Receiver
 from tests.unit.agent.builders import KINDS, NAME, spec
 
 AT = datetime(2026, 11, 24, 1, 2, 3, tzinfo=UTC)
@@ -101,3 +102,28 @@ def test_errors_alone_never_make_a_container_unhealthy_and_silence_of_docker_is_
     calm = Observation(AT, role=role, status=status, answered=answered, answer="x")
     assert (judge(seen).verdict == "unknown") == (status is None)
     assert (judge(seen).verdict == "unhealthy") == (judge(calm).verdict == "unhealthy")
+
+
+def probed(receiver: Receiver, path: str) -> tuple[bool, str]:
+    """What a probe makes of a web container that listens there."""
+    with FakeEngine() as engine:
+        made = engine.create(NAME, spec(1, engine.add_image(b"app").id, health={"path": path}))
+    return health.probe(replace(made, status="running", address=receiver.address, port=receiver.server_port))
+
+
+@pytest.mark.parametrize("path", ["/up", "//127.0.0.2:{port}/up", "/@127.0.0.2:{port}/", "/%0d%0aHost:127.0.0.2"])
+def test_a_probe_asks_its_own_container_alone_whatever_the_path_looks_like(path: str) -> None:
+    with Receiver() as container, Receiver("127.0.0.2") as elsewhere:
+        asked = path.format(port=elsewhere.server_port)
+        assert probed(container, asked)[0] is True
+        assert [(method, headers["host"]) for method, _, headers in container.calls] == [("GET", "hello.example.com")]
+        assert elsewhere.calls == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_probe_follows_nobody_elsewhere(status: int) -> None:
+    with Receiver() as container, Receiver("127.0.0.2") as elsewhere:
+        container.statuses.append(status)
+        container.location = elsewhere.url()
+        assert probed(container, "/up")[0] is True
+        assert (len(container.calls), elsewhere.calls) == (1, [])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from pydantic import ValidationError
 
@@ -40,6 +42,89 @@ def test_a_complete_spec_is_accepted_with_its_defaults() -> None:
 def test_a_spec_that_nginx_or_docker_should_not_see_is_refused(field: str, value: object) -> None:
     with pytest.raises(ValidationError):
         wire.ContainerSpec.model_validate({**SPEC, field: value})
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("Privileged", True),
+        ("CapAdd", ["SYS_ADMIN"]),
+        ("Devices", [{"PathOnHost": "/dev/sda"}]),
+        ("DeviceCgroupRules", ["a *:* rwm"]),
+        ("NetworkMode", "host"),
+        ("PidMode", "host"),
+        ("IpcMode", "host"),
+        ("UTSMode", "host"),
+        ("UsernsMode", "host"),
+        ("CgroupnsMode", "host"),
+        ("CgroupParent", "/"),
+        ("SecurityOpt", ["seccomp=unconfined"]),
+        ("Sysctls", {"net.ipv4.ip_forward": "1"}),
+        ("Binds", ["/:/host"]),
+        ("Mounts", [{"Type": "bind", "Source": "/", "Target": "/host"}]),
+        ("VolumesFrom", ["other"]),
+        ("PortBindings", {"80/tcp": [{"HostPort": "80"}]}),
+        ("PublishAllPorts", True),
+        ("ExtraHosts", ["db:169.254.169.254"]),
+        ("Runtime", "other"),
+        ("OomScoreAdj", -1000),
+        ("User", "root"),
+    ],
+)
+def test_an_option_of_dockers_that_is_none_of_a_service_is_refused_under_whatever_name(
+    option: str, value: object
+) -> None:
+    snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", option).lower()
+    for body in ({option: value}, {snake: value}, {"HostConfig": {option: value}}):
+        with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+            wire.ContainerSpec.model_validate({**SPEC, **body})
+
+
+@pytest.mark.parametrize("name", ["../data", "/etc", "Data", "data;x", "data\n", "-data", "", "d\u0430ta", "a" * 40])
+def test_a_volume_is_named_by_one_word_and_is_no_path_of_the_droplet(name: str) -> None:
+    with pytest.raises(ValidationError):
+        wire.Volume(name=name, path="/data")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "-v/:/h",
+        "../x",
+        "a;b",
+        "9fe5e6_demo_prod_web\n",
+        "9fe5e6_demo_prod_w\u0435b",
+        "9fe5e6_demo_prod_web/../x",
+        "9fe5e6_demo_prod_-web",
+        "9fe5e6_demo_prod",
+        "9FE5E6_demo_prod_web",
+        "9fe5e6_demo_prod_web.candidate",
+    ],
+)
+def test_a_name_that_could_be_more_than_a_name_is_refused(name: str) -> None:
+    route = {"host": "a.example.com", "release": RELEASE, "address": "172.30.0.16", "port": 80}
+    with pytest.raises(ValidationError, match="container"):
+        wire.Route.model_validate({**route, "container": name})
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "* * * * * root",
+        "0 * * * * *",
+        "* * * *",
+        "@reboot",
+        "* * * * *\n",
+        "* * * * *\n* * * * *",
+        "*\t* * * *",
+        "* * * * %",
+        "* * * * $(id)",
+        "",
+    ],
+)
+def test_a_cron_line_is_five_fields_and_nothing_else(expression: str) -> None:
+    with pytest.raises(ValidationError, match="expression"):
+        wire.Cron(expression=expression)
 
 
 def test_a_reply_with_a_field_from_a_newer_agent_is_still_understood() -> None:

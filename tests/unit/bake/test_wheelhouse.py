@@ -16,6 +16,7 @@ import pytest
 import agent
 from tasks.bake import wheelhouse
 from tasks.bake.steps import UNITS
+from tasks.bake.verify import WALL
 
 LOCK = (wheelhouse.PACKAGING / "requirements.lock").read_text()
 PINNED = re.compile(r"^([a-z0-9-]+)==(\S+) \\$", re.MULTILINE)
@@ -91,6 +92,18 @@ def test_the_agents_unit_has_a_watchdog_a_memory_limit_and_always_restarts(membe
         "MemoryMax": "256M",
         "StateDirectoryMode": "0700",
     }
+
+
+def test_the_wall_that_a_bake_asks_for_is_built_before_docker_starts_and_docker_needs_it(
+    members: dict[str, bytes],
+) -> None:
+    system = "root/etc/systemd/system"
+    unit = members[f"{system}/deployer-metadata-wall.service"].decode()
+    built = re.findall(r"^ExecStart=/usr/sbin/iptables --wait 10 --insert (.*)$", unit, re.MULTILINE)
+    taken = re.findall(r"^ExecStartPre=-/usr/sbin/iptables --wait 10 --delete (.*)$", unit, re.MULTILINE)
+    assert built == taken == [" ".join(rule) for rule in WALL]
+    assert "\nBefore=docker.service\n" in unit
+    assert "\nRequires=deployer-metadata-wall.service\n" in members[f"{system}/docker.service.d/deployer.conf"].decode()
 
 
 def test_no_delivered_file_holds_a_key(members: dict[str, bytes]) -> None:

@@ -48,6 +48,13 @@ def test_the_profile_is_private_and_holds_what_a_script_needs(tmp_path: Path) ->
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_the_folder_of_prefects_database_is_closed_to_other_users_even_if_it_was_open(tmp_path: Path) -> None:
+    home = tmp_path / "prefect"
+    home.mkdir(mode=0o755)
+    profile.write(home, {})
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+
+
 def test_remembering_makes_the_file_private_also_when_a_person_made_it_readable(root: Path) -> None:
     (root / ".env").write_text("DEPLOYER_REGION=ams3\n")
     (root / ".env").chmod(0o644)
