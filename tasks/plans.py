@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,9 +18,10 @@ from blocks.release import Release
 from blocks.service import Service
 from blocks.snapshot import Snapshot
 from fleet import naming, peers, plan, rollback
+from fleet.cloud.ports import Cloud
 from fleet.errors import InvalidInput, TransientError
 from fleet.spec import EnvironmentSpec, LogRules, ServiceSpec, Tcp
-from fleet.state import Droplet, Host, Image, Inventory, Route, World
+from fleet.state import Droplet, Host, Image, Inventory, Record, Route, World
 from tasks import agents, sources
 from tasks.policy import step
 
@@ -142,6 +144,7 @@ def observe(order: Order, environment: Environment) -> World:
     names = sorted({*order.service.domains, *running})
     records = [record for name in names for record in dns.read_records(name=name)]
     records += dns.read_records(comment=naming.comment_mark(order.owner, order.environment, order.service.name))
+    check_listed(order, hosts, records, cloud)
     firewall = cloud.firewalls.read(naming.firewall(order.environment))
     return World(
         hosts=hosts,
@@ -150,6 +153,26 @@ def observe(order: Order, environment: Environment) -> World:
         edge=dns.read_edge_ranges(),
         content=sources.fingerprint(order.service.source) if order.to_approve else "",
     )
+
+
+def check_listed(order: Order, hosts: Sequence[Host], records: Iterable[Record], cloud: Cloud) -> None:
+    """Where droplets seem to lack, whether the list has all that carry the tag: an empty one does not mean that all
+    are gone, and without them the service would be made a second time.
+
+    Raises:
+        TransientError: more of them carry it than are listed.
+    """
+    mark = naming.comment_mark(order.owner, order.environment, order.service.name)
+    led = {record.content for record in records if record.comment.startswith(f"{mark} ")}
+    serving = [host for host in hosts if host.all_of(order.container)]
+    if len(serving) >= order.service.replicas and led <= {host.droplet.public_address for host in hosts}:
+        return
+    tag = naming.environment_tag(order.environment)
+    if (carry := cloud.tags.read_all().get(tag, 0)) > len(hosts):
+        raise TransientError(
+            f"{carry} droplets carry the tag {tag}, and DigitalOcean lists {len(hosts)} of them.",
+            hint="Nothing has been changed. Run this again once its list is complete.",
+        )
 
 
 def ask(droplet: Droplet, environment: Environment) -> Host:

@@ -3,12 +3,14 @@
 Failure                    raised by our own code, with a code, a hint and evidence
 EngineDown, EngineAbsent,
 EngineError, RouterError   raised by the adapters: 503, 404, 502, 502
+a full disk                507, by whatever it was noticed
 HTTPException, validation  raised by the framework: 404, 405, 413, 422
 anything else              500, its details in the journal only
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Mapping
 
@@ -92,6 +94,8 @@ def describe(error: Exception) -> tuple[int, wire.Problem]:
         case HTTPException():
             word = _WORDS.get(error.status_code, "refused")
             return error.status_code, _problem(word, error.detail, _HINTS.get(error.status_code, "Mend the call."))
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            return 507, _problem("disk_full", f"The droplet's disk is full: {error.strerror}.", "Make room on it.")
         case _:
             log.error("a call failed unforeseen", exc_info=error)
             return 500, _problem("internal", "The agent failed.", "See `journalctl -u deployer-agent`.")

@@ -9,6 +9,7 @@ as a snapshot's, holds nothing that can be read.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -22,7 +23,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What a disk says that takes nothing more: of bytes, or of files."""
 _NONCE_BYTES = 12
+_BLOCK_BYTES = 512
+"""The unit of `st_blocks`, whatever the file system's own is."""
 LENT = ".lent"
 """Below it is what builds were given; no container has such a name."""
 
@@ -45,6 +50,8 @@ class Sealed:
         Raises:
             cryptography.exceptions.InvalidTag: it was sealed under another secret or label, or is damaged.
         """
+        if len(sealed) < _NONCE_BYTES:
+            raise InvalidTag  # cut off: no reason for an agent not to start
         return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], label)
 
 
@@ -112,8 +119,20 @@ class SecretFiles:
 
 
 def write_private(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Write a file at once or not at all, with these permissions from its first byte on, and wait for the disk."""
+    """Write a file at once or not at all, with these permissions from its first byte on, and wait for the disk.
+
+    Where the disk is full it is written over the one that is there, if it fits into that one's blocks: without that
+    nobody could lock a service to take it off. A power cut in that moment may leave a half, which nobody takes for one.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        _write_anew(path, content, mode)
+    except OSError as error:
+        if error.errno not in FULL or not _write_over(path, content, mode):
+            raise
+
+
+def _write_anew(path: Path, content: bytes, mode: int) -> None:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -126,6 +145,19 @@ def write_private(path: Path, content: bytes, mode: int = 0o600) -> None:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def _write_over(path: Path, content: bytes, mode: int) -> bool:
+    """Whether it could be done without a new block."""
+    if not path.is_file() or len(content) > path.stat().st_blocks * _BLOCK_BYTES:
+        return False
+    with path.open("r+b") as file:
+        file.write(content)
+        file.truncate()
+        file.flush()
+        os.fchmod(file.fileno(), mode)
+        os.fsync(file.fileno())
+    return True
 
 
 def _label(name: str, release: str) -> bytes:

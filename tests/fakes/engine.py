@@ -107,7 +107,7 @@ class Stock:
         return tar({**members, name: stored.config, "manifest.json": json.dumps(manifest).encode()})
 
     def load(self, content: bytes) -> None:
-        """What `docker load` does. Raises EngineError when a layer is neither in the archive nor here."""
+        """What `docker load` does. Raises EngineError when a layer is neither in the archive nor here, or another."""
         members = untar(content)
         for entry in json.loads(members["manifest.json"]):
             config = members[entry["Config"]]
@@ -115,6 +115,8 @@ class Stock:
             for layer, path in zip(diff_ids, entry["Layers"], strict=True):
                 if layer not in self.blobs and path not in members:
                     raise EngineError(f"open {path}: no such file or directory", 400)
+                if layer not in self.blobs and _digest(members[path]) != layer:
+                    raise EngineError(f"invalid diffID for layer: expected {layer}, got {_digest(members[path])}", 400)
                 self.blobs.setdefault(layer, members.get(path, b""))
             made = Stored(config, tuple(diff_ids))
             self.images[made.id] = made

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path as File
@@ -45,17 +44,15 @@ def routes(context: Context) -> APIRouter:
         if observer == wire.HEALTH_ROUND:
             await context.work.call(context.vigil.round)
         docker, nginx = await asyncio.gather(context.work.call(_docker, context), context.work.call(_nginx, context))
-        found: tuple[Instance, ...] = ()
-        with contextlib.suppress(EngineError):  # then Docker's own verdict says so
-            found = await context.work.call(context.engine.instances)
-            context.cursors.keep({one.id for one in found}, {one.name for one in found})
+        answers = docker.verdict == "healthy"  # one that hangs is asked nothing more: each call would wait in vain
+        found = await context.work.call(_found, context) if answers else ()
         verdicts = await _verdicts(context, found, look)
         described = await context.work.call(
             containers.describe, found, context.router, lambda one: verdicts[one.id], context.watchdog.told
         )
         await context.work.call(context.cursors.save)
         judged = await context.work.call(_vitals, context, look)
-        keeps = await context.work.call(_keeps, context)
+        keeps = await context.work.call(_keeps, context) if answers else None
         return _node(context, docker, nginx, judged, described, keeps)
 
     @router.get("/{container_name}/health", summary="The health rule, for one container")
@@ -68,6 +65,7 @@ def routes(context: Context) -> APIRouter:
     ) -> wire.Verdict:
         look = _look(observer, clock)
         try:
+            await context.work.call(context.engine.version)  # whether it hangs is known sooner by this
             found = await context.work.call(context.engine.instances, container_name)
         except EngineDown as error:
             return health.unknown(str(error))
@@ -147,6 +145,16 @@ def _docker(context: Context) -> wire.Verdict:
     except EngineError as error:
         return _verdict("unhealthy", f"Docker does not answer: {error}")
     return _verdict("healthy", f"Docker {version} answers", version=version)
+
+
+def _found(context: Context) -> tuple[Instance, ...]:
+    """All containers; none when Docker has stopped answering meanwhile."""
+    try:
+        found = context.engine.instances()
+    except EngineError:
+        return ()
+    context.cursors.keep({one.id for one in found}, {one.name for one in found})
+    return found
 
 
 def _nginx(context: Context) -> wire.Verdict:

@@ -124,6 +124,16 @@ def test_an_archive_that_lacks_a_layer_nobody_has_is_refused_and_leaves_no_image
         lab.engine.image(image.id)
 
 
+def test_an_archive_with_a_byte_that_is_not_its_own_is_refused_and_leaves_no_image(lab: Lab) -> None:
+    image = build(lab, "flipped", one=b"as it was", two=b"2")
+    archive = saved(lab.engine, image).read()
+    forget(lab, image, "flipped")
+    with pytest.raises(EngineError):
+        lab.engine.load(io.BytesIO(archive.replace(b"as it was", b"as it wbs")))
+    with pytest.raises(EngineAbsent):
+        lab.engine.image(image.id)
+
+
 def test_pruning_spares_tags_containers_and_what_is_to_be_kept(lab: Lab) -> None:
     kept, used, loose = (build(lab, "prune", RUNS, one=word) for word in (b"kept", b"used", b"loose"))
     tagged = build(lab, "prune", RUNS, one=b"tagged")

@@ -20,7 +20,7 @@ from tests.contract.agent.engines import context
 from tests.contract.agent.serving import Droplet, droplet
 from tests.contract.sandbox.cloudflare.serving import until
 from tests.fakes.engine import tar, untar
-from tests.unit.agent.builders import LIMITS, NAME, release
+from tests.unit.agent.builders import HOST, LIMITS, NAME, release
 from tests.unit.agent.test_contexts import REACHES_OUT, packed
 
 LOGS = f"/containers/{NAME}/logs"
@@ -202,6 +202,20 @@ def test_a_body_that_is_no_image_is_refused_before_docker_sees_it(
         client.load([body])
     assert caught.value.problem.code == "invalid"
     assert "engine.load" not in lab.engine.crashes.calls
+
+
+@pytest.mark.parametrize(("was", "became", "code"), [(b"linux", b"lynux", "invalid"), (b"one", b"ane", "load_failed")])
+def test_an_archive_that_was_changed_on_its_way_is_refused_and_what_serves_serves_on(
+    lab: Droplet, client: AgentClient, was: bytes, became: bytes, code: str
+) -> None:
+    lab.deploy(1)
+    with client.save(wire.ImageSave(image=lab.image.id)) as chunks:
+        archive = b"".join(chunks)
+    lab.engine.stock.blobs.clear()
+    with pytest.raises(AgentProblem) as caught:
+        client.load([archive.replace(was, became)])
+    assert caught.value.problem.code == code
+    assert lab.router.get(HOST)[0] == 200
 
 
 def test_an_archive_of_two_images_is_refused(client: AgentClient) -> None:

@@ -196,6 +196,24 @@ def test_an_uploaded_archive_is_loaded_and_gone_from_the_uploads(
         assert list(other.settings.uploads.iterdir()) == []
 
 
+def test_an_upload_in_which_the_agent_was_killed_is_gone_on_with_by_the_next(tmp_path: Path) -> None:
+    with droplet(tmp_path) as lab, lab.client() as client:
+        with client.save(wire.ImageSave(image=lab.image.id)) as chunks:
+            archive = b"".join(chunks)
+        half, image = len(archive) // 2, lab.image.id
+        assert not client.upload(digest(archive), [archive[:half]], 0, len(archive)).complete
+    with droplet(tmp_path) as lab, lab.client() as client:
+        lab.engine.stock.images.clear()
+        lab.engine.stock.tags.clear()
+        assert client.uploaded(digest(archive)).have == half
+        with pytest.raises(AgentProblem, match="is not here"):
+            client.load_upload(digest(archive))
+        assert client.upload(digest(archive), [archive[half:]], half, len(archive)).complete
+        assert lab.engine.images() == (), "a part is no image"
+        assert client.load_upload(digest(archive)).id == image
+        assert list(lab.settings.uploads.iterdir()) == []
+
+
 def test_a_context_that_was_refused_stays_for_nobody(lab: Droplet, client: AgentClient) -> None:
     with pytest.raises(AgentProblem) as caught:
         list(client.build_upload(upload(client, b"no tar"), wire.Build(tag="mine:2")))

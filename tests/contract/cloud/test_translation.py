@@ -36,6 +36,11 @@ MADE = Answer(200, {"droplets": [DROPLET], "links": {}, "meta": {"total": 1}})
 DROPPED = Answer(drop=True)
 
 
+def found(result: list[dict[str, object]]) -> Answer:
+    """A page of Cloudflare's."""
+    return Answer(200, {"success": True, "errors": [], "messages": [], "result": result})
+
+
 @pytest.fixture(scope="module")
 def recorder() -> Recorder:
     """The server's memory."""
@@ -155,6 +160,21 @@ def test_a_lost_reply_to_a_creation_makes_no_second_droplet(recorder: Recorder, 
     posts = [asked for asked in recorder.asked if asked.startswith("POST")]
     assert posts == ["POST /v2/droplets"]
     assert "op:intent-1" in recorder.bodies[1]["tags"]
+
+
+def test_a_lost_reply_to_a_record_is_followed_by_a_look_and_no_second_record(
+    recorder: Recorder, dns: Cloudflare
+) -> None:
+    comment = "deployer 9fe5e6 demo/prod/hello demo-prod-3f9a1c"
+    record = {"id": "r1", "name": "a.example.test", "type": "A", "content": "192.0.2.1", "proxied": True, "ttl": 1}
+    zones, nothing = found([{"id": "z1", "name": "example.test"}]), found([])
+    recorder.will(zones, nothing, DROPPED)
+    with pytest.raises(TransientError):
+        dns.ensure("a.example.test", "192.0.2.1", comment)
+    assert recorder.asked[-1].startswith("POST ")
+    recorder.will(found([{**record, "comment": comment}]))
+    assert dns.ensure("a.example.test", "192.0.2.1", comment).id == "r1"
+    assert [asked.split("?")[0] for asked in recorder.asked] == ["GET /client/v4/zones/z1/dns_records"]
 
 
 def test_a_droplet_that_was_never_made_is_left_to_the_next_try(recorder: Recorder, droplets: Droplets) -> None:

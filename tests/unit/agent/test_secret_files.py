@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.server.secret_files import SecretFiles, write_private
+from tests.fakes.router import Killed
 from tests.unit.agent.builders import NAME, OTHER, release
 
 SECRETS = {"PASSWORD": "s3cret", "EMPTY": "", "CERTIFICATE": "line\nline\n", "NAME": "ключ"}
@@ -110,3 +111,20 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_draft(tmp_path: Path) -> 
     with pytest.raises(OSError, match="directory"):
         write_private(target, b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize("call", ["os.fdopen", "os.fchmod", "os.fsync", "pathlib.Path.replace"])
+def test_a_write_that_is_cut_off_anywhere_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def die(*_: object) -> None:
+        raise Killed(call)
+
+    write_private(tmp_path / "file", b"old")
+    with monkeypatch.context() as killed:
+        killed.setattr(call, die)
+        with pytest.raises(Killed):
+            write_private(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"old"
+    write_private(tmp_path / "file", b"newer")
+    assert (tmp_path / "file").read_bytes() == b"newer"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 import agent
 from agent import wire
+from blocks.digitalocean import DigitalOceanCredentials
+from blocks.environment import Environment
 from tasks.health import droplets
 from tasks.health.findings import AgentAnswer, Finding
 from tests.unit.tasks.health.scenes import (
@@ -103,3 +107,33 @@ def test_what_the_droplet_lacks_is_told_worst_first_before_the_facts() -> None:
 def test_what_the_droplet_does_not_know_of_itself_is_no_trouble() -> None:
     vitals = {"certificate": verdict("unknown", "the certificate could not be read: no such file")}
     assert droplets.judge(node(vitals=vitals)) == droplets.judge(node())
+
+
+class Slow:
+    """The client of a sweep, of a droplet that answers unless its name says otherwise."""
+
+    def __init__(self, _token: str, name: str, _address: str) -> None:
+        self._name = name
+
+    async def __aenter__(self) -> Slow:
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def node(self, observer: str) -> wire.Node:
+        """Its answer, if there is one."""
+        if self._name == "slow":
+            await asyncio.Event().wait()
+        return node(droplet=self._name)
+
+
+def test_a_droplet_that_is_too_slow_is_unknown_and_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(droplets, "AsyncAgentClient", Slow)
+    monkeypatch.setattr(droplets, "DROPLET_SECONDS", 0.05)
+    digitalocean = DigitalOceanCredentials.model_validate({"token": "dop_v1_x"})
+    environment = Environment.model_construct(digitalocean=digitalocean)
+    slow, quick = asyncio.run(droplets.ask_all(environment, [droplet("slow"), droplet("quick")]))
+    assert (slow.node, slow.silence) == (None, "too slow")
+    assert quick.node is not None
+    (whole,) = found(None, slow.silence)
+    assert (whole.verdict, whole.reason) == ("unknown", "the agent did not answer: too slow")
