@@ -109,6 +109,7 @@ def test_where_the_guard_is_killed_the_droplet_goes_back(lab: Lab, tmp_path: Pat
     assert processes(lab) == before
 
 
+@pytest.mark.long
 def test_deploys_go_on_after_a_return_to_the_controllers_own_version(lab: Lab) -> None:
     run = upgrade(lab, "")
     assert run.completed, run.log

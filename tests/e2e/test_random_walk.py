@@ -1,7 +1,7 @@
 """A random walk over everything that may happen to a service, on real machines; the invariants hold after each step.
 
 The histories of tests/histories walk thousands of ways over fakes; this one walks few, and means it. `WALK_SEED`
-chooses another way, and `make test-long` goes further.
+chooses another way.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from tests.e2e.lab import Lab, Run, reference
 from tests.e2e.scenes import addresses, change_environment, change_service, containers, disturb, ours
 from tests.e2e.test_deploy import change
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.long]
 
 HELLO = {"service": reference("service", "hello")}
 SEED = int(os.environ.get("WALK_SEED", "1"))
-FEW, MANY = 4, 96
+STEPS = 96
 MOST_STEPS_OF_A_RUN = 9
 MOST_DROPLETS = 3
 Before = tuple[dict[str, str], set[str]]
@@ -159,9 +159,8 @@ def walk(lab: Lab, context: Path) -> Walk:
 
 
 def test_a_short_walk_keeps_the_invariants(walk: Walk) -> None:
-    way(walk, FEW)
+    way(walk, len(walk.steps))
 
 
-@pytest.mark.long
 def test_a_long_walk_keeps_the_invariants(walk: Walk) -> None:
-    way(walk, MANY)
+    way(walk, STEPS)

@@ -65,6 +65,7 @@ def apart(tmp_path: Path) -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DEPLOYER_STATE", str(tmp_path / "controller"))
+        patch.setenv("DEPLOYER_PUBLIC_ADDRESSES", '["https://one.example", "https://two.example"]')  # not an .env's
         patch.setattr("tasks.healing.selftest.ask_address", _cut_off)
         yield
 
