@@ -40,6 +40,7 @@ COMMAND_DEADLINE = 600
 RUN_DEADLINE = 600
 POLL_SECONDS = 0.5
 EXEC_TRIES = 3
+ENDED = "(ended)"
 
 
 @dataclass(frozen=True)
@@ -173,16 +174,13 @@ class Lab:
         return next(one for one in running if one.attrs["Config"]["Hostname"] == droplet)
 
     def inside(self, droplet: str, *command: str) -> str:
-        """What a command prints inside a droplet's machine."""
-        output: Any = self.machine(droplet).exec_run(list(command)).output
-        return str(output.decode())
-
-    def printed(self, droplet: str, *command: str) -> str:
-        """What a command prints that never prints nothing: Docker loses its output now and then (moby, issue 27289)."""
+        """What a command prints inside a droplet's machine; run again where Docker lost that (moby, issue 27289)."""
+        told = ["sh", "-c", f'"$@"; echo; echo {ENDED}', "sh", *command]
         for _ in range(EXEC_TRIES):
-            if output := self.inside(droplet, *command).strip():
-                return output
-        raise AssertionError(f"{droplet}: {command} printed nothing, {EXEC_TRIES} times")
+            output: Any = self.machine(droplet).exec_run(told).output
+            if (text := str(output.decode())).endswith(f"\n{ENDED}\n"):
+                return text.removesuffix(f"\n{ENDED}\n")
+        raise AssertionError(f"{droplet}: the end of {command} was not seen, {EXEC_TRIES} times")
 
     def cloud(self) -> DigitalOcean:
         """The account, through our own adapter."""

@@ -44,14 +44,14 @@ def processes(lab: Lab) -> dict[str, str]:
     """Every container's id and process, by droplet."""
     found = {}
     for name in ours(lab):
-        ids = lab.printed(name, "docker", "ps", "--quiet", "--no-trunc").split()
-        found[name] = lab.printed(name, "docker", "inspect", "--format={{.Id}} {{.State.Pid}}", *ids)
+        ids = lab.inside(name, "docker", "ps", "--quiet", "--no-trunc").split()
+        found[name] = lab.inside(name, "docker", "inspect", "--format={{.Id}} {{.State.Pid}}", *ids)
     return found
 
 
 def used(lab: Lab) -> list[str]:
     """The version that each droplet uses, in the order of their names."""
-    return [lab.printed(name, "readlink", "/opt/deployer").rpartition("/")[2] for name in ours(lab)]
+    return [lab.inside(name, "readlink", "/opt/deployer").strip().rpartition("/")[2] for name in ours(lab)]
 
 
 def state(lab: Lab, droplet: str) -> dict[str, Any]:

@@ -57,11 +57,14 @@ def check(lab: Lab, flow: str) -> None:
     assert lab.droplets() == droplets
 
 
-@pytest.mark.parametrize(("flow", "step"), [
+@pytest.mark.parametrize(
+    ("flow", "step"),
+    [
         ("deploy", "promote"),
         pytest.param("rollback", "back to", marks=pytest.mark.long),
         ("undeploy", "remove "),
-    ])
+    ],
+)
 def test_a_run_that_is_killed_in_its_midst_is_finished_by_the_next(
     lab: Lab, context: Path, flow: str, step: str
 ) -> None:
