@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from playwright.sync_api import Page, expect
+from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 from prefect.settings import PREFECT_HOME, temporary_settings
 
@@ -200,8 +201,8 @@ def drilled(ui: Ui) -> None:
     where = {"$ref": {"block_document_slug": f"environment/{ENVIRONMENT}"}}
     for fault, seconds in (("container", 60), ("droplet", 300)):
         asked = {"environment": where, "fault": fault, "seconds": seconds, "force": True}
-        run = run_deployment("drill/drill", parameters=asked, timeout=RUN_MS * 2 / 1000, as_subflow=False)
-        print(f"drill {fault}: {run.state}", flush=True)
+        ended = run_deployment("drill/drill", parameters=asked, timeout=RUN_MS * 2 / 1000, as_subflow=False)
+        print(f"drill {fault}: {cast(FlowRun, ended).state}", flush=True)
     ui.open_key("drills")
     expect(ui.page.get_by_role("table").first).to_be_visible(timeout=SCREEN_MS)
     shot(ui, "drills", height=500)
