@@ -40,7 +40,7 @@ COMMAND_DEADLINE = 600
 RUN_DEADLINE = 600
 POLL_SECONDS = 0.5
 EXEC_TRIES = 3
-ENDED = "(ended)"
+ENDED = "--ended--"
 
 
 @dataclass(frozen=True)
