@@ -27,6 +27,9 @@ from tasks.policy import step
 
 YOUNG = timedelta(minutes=10)
 """A droplet younger than this may still be starting: it is waited for, not called silent."""
+LOOKS = 6
+"""How often an observation is tried again, for two minutes in all: a droplet that a killed run has made a moment ago
+gets its address within one, and the next run must not fail for it."""
 AT_ONCE = 32
 
 
@@ -130,7 +133,7 @@ def check_region(environment: Environment, spec: EnvironmentSpec) -> None:
         )
 
 
-@step("observe {order.environment.project}-{order.environment.name}", timeout=timedelta(minutes=5))
+@step("observe {order.environment.project}-{order.environment.name}", timeout=timedelta(minutes=5), retries=LOOKS)
 def observe(order: Order, environment: Environment) -> World:
     """The environment as it is: its droplets with their containers, its firewall, and the records of the service.
 

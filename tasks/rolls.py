@@ -75,7 +75,7 @@ def list_services(environment: Environment) -> list[Service]:
     return [one for one in found if one.environment.title() == environment.title()]
 
 
-@step("observe {order.environment.project}-{order.environment.name}", timeout=timedelta(minutes=5))
+@step("observe {order.environment.project}-{order.environment.name}", timeout=timedelta(minutes=5), retries=plans.LOOKS)
 def observe(order: RollOrder, environment: Environment) -> World:
     """The environment as it is: its droplets with their containers, its firewall, and the records of its services."""
     cloud, dns = environment.digitalocean.client(), environment.cloudflare.client()

@@ -32,6 +32,11 @@ FOUND: dict[str, list[Operation]] = {
     ],
     "a droplet is gone before a rollback": [Deploy(TWO), Deploy(NEXT_ON_TWO), DestroyByHand(0), RollBack()],
     "a candidate is left and nobody wants it": [Deploy(ONE), Deploy(NEXT, trouble=Kill(5)), Deploy(ONE, again=True)],
+    "a killed deploy's droplet has no address yet, and a cloud fails once at the last look": [
+        Deploy(TWO, trouble=Kill(2)),
+        Deploy(ONE),
+        RollBack(trouble=CloudFails(6)),
+    ],
     "a first deploy is overtaken": [Deploy(ONE, trouble=Overtaken(2, AnotherDeploy(Wanted(content="z", replicas=4))))],
     "a first deploy is overtaken by the same content beside another service": [
         Deploy(Wanted("shop")),
