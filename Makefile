@@ -55,6 +55,7 @@ logs-report: .venv/ready ## how well the agent tells errors from other lines, on
 
 down: ## stop and remove all that `make demo` started
 	@test ! -x $(BIN)/python || $(BIN)/python -m deployments down
+	@test ! -x $(BIN)/python || $(BIN)/python -m examples.demo leave
 	@test ! -x $(BIN)/python || $(BIN)/python -m sandbox clean
 	@$(PYTHON) tools/host.py down
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Collection
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -76,3 +77,10 @@ def remember(path: Path, values: dict[str, str]) -> None:
     known = {line.split("=", 1)[0].strip() for line in lines if "=" in line}
     lines += [f"{name}={value}" for name, value in values.items() if name not in known]
     write_private(path, "\n".join(lines) + "\n")
+
+
+def forget(path: Path, names: Collection[str]) -> None:
+    """Takes settings out of the file, if it is there; the rest of it stays."""
+    if path.exists():
+        lines = [line for line in path.read_text().splitlines() if line.split("=", 1)[0].strip() not in names]
+        write_private(path, "".join(f"{line}\n" for line in lines))

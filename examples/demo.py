@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
 from rich.console import Console
 
 from deployments import server
-from deployments.settings import ROOT, Settings, load, remember
+from deployments.settings import ROOT, Settings, forget, load, remember
 
 SANDBOX = ROOT / ".state" / "sandbox"
 EDGE_PORT = 7780
@@ -64,22 +66,36 @@ def command(module: str, *arguments: str) -> None:
 
 def write_settings() -> None:
     """Tells the controller, in `.env`, that the sandbox is its cloud; what is there already stays."""
-    tokens = json.loads((SANDBOX / "tokens.json").read_text())
     load()
-    remember(
-        ROOT / ".env",
-        {
-            "DEPLOYER_DIGITALOCEAN_TOKEN": tokens["digitalocean"],
-            "DEPLOYER_DIGITALOCEAN_API_URL": API,
-            "DEPLOYER_CLOUDFLARE_TOKEN": tokens["cloudflare"],
-            "DEPLOYER_CLOUDFLARE_API_URL": f"{API}/client/v4",
-            "DEPLOYER_CLOUDFLARE_ZONE": ZONE,
-            "DEPLOYER_CA_FILE": str(SANDBOX / "ca.pem"),
-            "DEPLOYER_SERVICE_URL": f"http://{{domain}}.localhost:{EDGE_PORT}",
-            "DEPLOYER_CONTROLLER_ADDRESSES": '["127.0.0.1/32"]',
-            "DEPLOYER_PUBLIC_ADDRESSES": "[]",
-        },
-    )
+    remember(ROOT / ".env", world(json.loads((SANDBOX / "tokens.json").read_text())))
+
+
+def world(tokens: dict[str, str]) -> dict[str, str]:
+    """The settings that make the sandbox the controller's cloud."""
+    return {
+        "DEPLOYER_DIGITALOCEAN_TOKEN": tokens["digitalocean"],
+        "DEPLOYER_DIGITALOCEAN_API_URL": API,
+        "DEPLOYER_CLOUDFLARE_TOKEN": tokens["cloudflare"],
+        "DEPLOYER_CLOUDFLARE_API_URL": f"{API}/client/v4",
+        "DEPLOYER_CLOUDFLARE_ZONE": ZONE,
+        "DEPLOYER_CA_FILE": str(SANDBOX / "ca.pem"),
+        "DEPLOYER_SERVICE_URL": f"http://{{domain}}.localhost:{EDGE_PORT}",
+        "DEPLOYER_CONTROLLER_ADDRESSES": '["127.0.0.1/32"]',
+        "DEPLOYER_PUBLIC_ADDRESSES": "[]",
+    }
+
+
+def leave(settings: Settings, env: Path) -> None:
+    """What the controller knows of the sandbox goes with it: the next demo would look for what is gone.
+
+    Nothing is touched where the controller works for another cloud. The login stays.
+    """
+    if settings.digitalocean_api_url != API:
+        return
+    for folder in (settings.home, settings.home.parent / "healing"):
+        if folder.exists():
+            shutil.rmtree(folder)
+    forget(env, world({"digitalocean": "", "cloudflare": ""}))
 
 
 def runs(settings: Settings) -> None:
@@ -186,4 +202,7 @@ def farewell(settings: Settings, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if sys.argv[1:] == ["leave"]:
+        leave(load(), ROOT / ".env")
+    else:
+        sys.exit(main())
