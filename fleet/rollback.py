@@ -54,7 +54,8 @@ def plan_rollback(
     """The release that all droplets of the service go back to, and what is done for it.
 
     Without a release it is the previous one. Where they serve different releases, a change was cut off in its middle:
-    then it is the oldest that serves. It never goes forward unless a release is named.
+    then it is the oldest that serves; and where a newer one that no longer serves still runs, the one that serves.
+    It never goes forward unless a release is named.
 
     Raises:
         TransientError: a droplet of the environment did not answer.
@@ -99,6 +100,8 @@ def _target(hosts: Sequence[Host], name: str) -> str:
     if len(serving) > 1:
         return min(serving)
     now = min(serving)
+    if any(seen.runs for host in hosts if (seen := host.find(name, "previous")) and seen.release > now):
+        return now  # a rollback was cut off before the release that it left was stopped everywhere
     before = {release for host in hosts if (release := _before(host, name, now))}
     if before and max(before) < now:
         return max(before)

@@ -115,6 +115,26 @@ def test_a_rollback_that_is_killed_anywhere_is_finished_by_the_next_one(fleet: F
     assert seen == {"agent.take_lease", "agent.rollback", "agent.retire", "agent.free_lease"}
 
 
+def test_a_rollback_to_the_release_before_that_died_before_the_other_was_stopped_is_finished_by_the_next_one(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = deploy_all(fleet, "one", "two", replicas=2)
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.containers.retire_all", dying)
+        with pytest.raises(Killed):
+            rollback(fleet.service())
+    running = [one.role for machine in fleet.machines for one in machine.engine.instances() if one.running]
+    assert sorted(running) == ["current", "current", "previous", "previous"]
+    rollback(fleet.service())
+    assert [one.role for machine in fleet.machines for one in machine.engine.instances() if one.running] == [
+        "current",
+        "current",
+    ]
+    assert [machine.releases for machine in fleet.machines] == [{"current": made[0], "previous": made[1]}] * 2
+    with pytest.raises(InvalidInput, match="a newer one"):
+        rollback(fleet.service())
+
+
 def test_a_deploy_that_died_before_the_oldest_went_is_finished_by_the_next_one(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
