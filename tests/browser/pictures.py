@@ -12,11 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 from playwright.sync_api import Page, expect
-from prefect.client.schemas.objects import FlowRun
-from prefect.deployments import run_deployment
 from prefect.settings import PREFECT_HOME, temporary_settings
 
 from blocks.environment import Environment
@@ -199,10 +197,11 @@ def with_a_past(known: History) -> History:
 def drilled(ui: Ui) -> None:
     """Two drills and their table: a container that is killed, and a droplet that is off until visitors miss nothing."""
     where = {"$ref": {"block_document_slug": f"environment/{ENVIRONMENT}"}}
-    for fault, seconds in (("container", 60), ("droplet", 300)):
+    for fault, seconds in (("container", 60), ("droplet", 150)):
         asked = {"environment": where, "fault": fault, "seconds": seconds, "force": True}
-        ended = run_deployment("drill/drill", parameters=asked, timeout=RUN_MS * 2 / 1000, as_subflow=False)
-        print(f"drill {fault}: {cast(FlowRun, ended).state}", flush=True)
+        run = ui.begin("drill", asked)
+        ui.open_run(run)
+        ui.follow(run)
     ui.open_key("drills")
     expect(ui.page.get_by_role("table").first).to_be_visible(timeout=SCREEN_MS)
     shot(ui, "drills", height=500)
