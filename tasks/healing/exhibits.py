@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Final
 
 from blocks.environment import Environment
@@ -48,10 +49,9 @@ def read_all(
 
 
 def _read(made: Deliberation, look: Look, environment: Environment) -> Exhibit:
-    name = made.state.target.container
-    try:
-        with reach(environment, look.droplet) as agent:
-            lines = tuple(line.text for line in agent.logs(name, tail=LOG_LINES).lines)
-            return Exhibit(lines, causes.find(agent.health(name, observer=OBSERVER, why=True).symptoms))
-    except DeployerError:
-        return Exhibit()
+    name, told = made.state.target.container, Exhibit()
+    # What was read before an agent fell silent is kept.
+    with suppress(DeployerError), reach(environment, look.droplet) as agent:
+        told = Exhibit(tuple(line.text for line in agent.logs(name, tail=LOG_LINES).lines))
+        told = replace(told, cause=causes.find(agent.health(name, observer=OBSERVER, why=True).symptoms))
+    return told

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from agent.client import AgentClient
 from blocks.service import Service
+from fleet.errors import TransientError
 from fleet.remediation import moments
 from fleet.remediation.folders import Folder
 from fleet.remediation.moments import Moment
@@ -114,6 +116,23 @@ def test_a_container_that_fell_is_restarted_and_its_last_lines_and_the_cause_are
     remediate(decided.id)
     assert [one.running for one in machine.engine.instances()] == [True]
     assert care.folder.records.find(decided.id).outcomes[-1].outcome.word == "helped"
+
+
+def test_the_last_lines_are_kept_where_the_cause_cannot_be_asked_for(
+    care: Care, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = care.deploy(replicas=1)
+    (machine,) = care.fleet.machines
+    machine.engine.say(name, "KeyError: 'QUEUE_URL'", "stderr")
+    machine.engine.exit(name)
+    monkeypatch.setattr(AgentClient, "health", silent)
+    decided = care.until("restart")
+    assert (decided.log[-1], decided.cause) == ("KeyError: 'QUEUE_URL'", None)
+
+
+def silent(*_: object, **__: object) -> None:
+    """An agent that has fallen silent."""
+    raise TransientError("The agent does not answer any more.")
 
 
 def test_an_agent_that_does_not_do_its_work_is_begun_anew(care: Care) -> None:
