@@ -35,24 +35,20 @@ if os.environ.get("CI"):
 
 pytest_plugins = ["tests.installation"]
 GROUPS = {
-    "fleet": tuple(f"tests/e2e/test_{name}" for name in ("agents", "compose", "fleet", "kill_walk", "undeploy")),
     "installation": ("tests/e2e/", "tests/browser/"),
     "prefect": ("tests/flows/", "tests/unit/blocks/", "tests/unit/deployments/", "tests/unit/tasks/"),
     "sandbox": ("tests/contract/sandbox/",),
 }
-"""What tests share that is large, and where they are; the first that fits. The tests that need an installation
-have two of them: they wait more than they compute."""
-
-INSTALLED = ("installation", "fleet")
+"""What tests share that is large, and where they are; the first that fits."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of several processes, two begin with an installation and one with Prefect: they take longest.
+    """Of several processes, one begins with the installation and one with Prefect: they take longest.
 
     In one process the installation comes last: it goes on working while it is there.
     """
     several = "PYTEST_XDIST_WORKER" in os.environ
-    order = (*INSTALLED, "prefect", "") if several else ("prefect", "", *INSTALLED)
+    order = ("installation", "prefect", "") if several else ("prefect", "", "installation")
     items.sort(key=lambda item: order.index(found if (found := group(item.nodeid)) in order else ""))
 
 

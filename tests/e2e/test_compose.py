@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.lab import ROOT, ZONE, Lab, reference
 from tests.e2e.scenes import deploy, eventually, ours
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.long]
 
 NAMES = ("redis", "web", "worker", "report")
 HOST = f"counter.{ZONE}.localhost"

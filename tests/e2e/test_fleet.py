@@ -61,12 +61,14 @@ def five(lab: Lab) -> list[str]:
     return ours(lab)
 
 
+@pytest.mark.long
 def test_five_droplets_serve_one_release(lab: Lab, five: list[str]) -> None:
     assert len(five) == 5
     assert len(serving(lab, five)) == 1
     assert addresses(lab) == {str(lab.droplet(name).public_address) for name in five}
 
 
+@pytest.mark.long
 def test_with_the_fourth_of_five_ill_no_droplet_switches(lab: Lab, five: list[str]) -> None:
     before = serving(lab, five)
     change_service(variables={"HELLO_BROKEN": "1", "HELLO_BROKEN_ON": five[3]})
@@ -78,6 +80,7 @@ def test_with_the_fourth_of_five_ill_no_droplet_switches(lab: Lab, five: list[st
     assert [name for name in five if "candidate" in containers(lab, name)] in ([], [five[3]])
 
 
+@pytest.mark.long
 def test_a_promotion_that_fails_on_the_fourth_of_five_brings_all_back(lab: Lab, context: Path, five: list[str]) -> None:
     before = serving(lab, five)
     change(context, "fails at the fourth")
@@ -93,6 +96,7 @@ def test_a_promotion_that_fails_on_the_fourth_of_five_brings_all_back(lab: Lab, 
     assert addresses(lab) == {str(lab.droplet(name).public_address) for name in five}
 
 
+@pytest.mark.long
 def test_a_run_that_is_cancelled_in_its_midst_takes_every_droplet_back(
     lab: Lab, context: Path, five: list[str]
 ) -> None:
@@ -107,6 +111,7 @@ def test_a_run_that_is_cancelled_in_its_midst_takes_every_droplet_back(
     assert addresses(lab) == {str(lab.droplet(name).public_address) for name in five}
 
 
+@pytest.mark.long
 def test_a_scale_down_leaves_two_and_destroys_what_is_empty(lab: Lab, five: list[str]) -> None:
     change_service(replicas=2)
     deploy(lab, remove_empty=True)

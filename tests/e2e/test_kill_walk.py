@@ -67,7 +67,7 @@ def check(lab: Lab, flow: str) -> None:
     [
         ("deploy", "promote"),
         pytest.param("rollback", "back to", marks=pytest.mark.long),
-        ("undeploy", "remove "),
+        pytest.param("undeploy", "remove ", marks=pytest.mark.long),
     ],
 )
 def test_a_run_that_is_killed_in_its_midst_is_finished_by_the_next(
