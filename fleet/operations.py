@@ -115,6 +115,12 @@ def back(current: Mapping[str, str], release: str) -> Iterator[Operation]:
         yield Operation("container", f"{release} serves on {droplet} already" if stays else text, changes=not stays)
 
 
+def strays(candidates: Mapping[Droplet, str]) -> Iterator[Operation]:
+    """Candidates removed that a change which was cut off has left where the service never served."""
+    for droplet, release in candidates.items():
+        yield Operation("container", f"remove the candidate {release} from {droplet.name}, which never served it")
+
+
 def routes(targets: Targets, domains: Sequence[str]) -> Iterator[Operation]:
     """Names that each droplet's nginx serves."""
     for one in targets.names:

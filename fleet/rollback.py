@@ -21,6 +21,8 @@ class RollbackPlan:
     container: str
     release: str
     hosts: tuple[Droplet, ...]
+    strays: tuple[Droplet, ...]
+    """Droplets that never served it, where a change that was cut off has left a candidate that runs."""
     before: Before
     domains: tuple[str, ...]
     """The names that the release serves, which are not always those of today's specification."""
@@ -79,16 +81,18 @@ def plan_rollback(
     current = plan.releases(hosts, name)
     page = world.page_of(name)
     shown = operations.page(page, set(current) <= world.showing(name, page))
+    strays = _strays(world.hosts, name)
     return RollbackPlan(
         container=name,
         release=target,
         hosts=droplets,
+        strays=tuple(strays),
         before=Before(current, ours, plan.releases(hosts, name, "previous")),
         domains=domains,
         records=dns,
         maintenance=page,
-        operations=(*operations.back(current, target), *shown, *operations.records(dns)),
-        at_rest=not dns.changes
+        operations=(*operations.back(current, target), *shown, *operations.records(dns), *operations.strays(strays)),
+        at_rest=not (dns.changes or strays)
         and set(current.values()) == {target}
         and all(plan.is_at_rest(host, name, service, page) for host in hosts),
         world=world,
@@ -134,6 +138,12 @@ def _check_kept(hosts: Sequence[Host], name: str, release: str, chosen: dict[str
         f"{release} cannot serve everywhere, so nothing has been changed: {has}.",
         hint="Choose a release that every droplet has, or deploy.",
     )
+
+
+def _strays(hosts: Sequence[Host], name: str) -> dict[Droplet, str]:
+    """The candidates that run where the service has never served, by droplet; elsewhere the switch removes them."""
+    found = {host.droplet: host.find(name, "candidate") for host in hosts if host.find(name) is None}
+    return {droplet: seen.release for droplet, seen in found.items() if seen and seen.runs}
 
 
 def _inventory(host: Host, name: str) -> str:

@@ -53,5 +53,6 @@ def carry_out(order: Order, plan: RollbackPlan, lock: Lock, environment: Environ
             statuses = verifying.verify_back(order.container, plan.hosts, plan.domains, plan.maintenance, environment)
             report.served(statuses)
         containers.retire_all(order, lock, plan.hosts, environment)
+        containers.abandon_all(lock, plan.strays, environment)
         report.step("the other release retired")
         kept.refresh(environment)

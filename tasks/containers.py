@@ -107,6 +107,12 @@ def retire_all(
     return gather("Retiring the previous release", names(hosts), futures)
 
 
+def abandon_all(lock: Lock, hosts: Sequence[Droplet], environment: Environment) -> None:
+    """No candidate of the service on any of the droplets."""
+    futures = [abandon.submit(host, lock, environment) for host in hosts]
+    gather("Removing candidates", names(hosts), futures)
+
+
 def names(hosts: Sequence[Droplet]) -> list[str]:
     """What the droplets are called, in order."""
     return [host.name for host in hosts]

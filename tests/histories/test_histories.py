@@ -37,6 +37,12 @@ FOUND: dict[str, list[Operation]] = {
         Deploy(ONE),
         RollBack(trouble=CloudFails(6)),
     ],
+    "a deploy to more droplets is killed once their candidates run": [
+        Deploy(ONE),
+        Deploy(NEXT),
+        Deploy(Wanted(content="b", replicas=3), trouble=Kill(17)),
+        RollBack(),
+    ],
     "a first deploy is overtaken": [Deploy(ONE, trouble=Overtaken(2, AnotherDeploy(Wanted(content="z", replicas=4))))],
     "a first deploy is overtaken by the same content beside another service": [
         Deploy(Wanted("shop")),

@@ -181,3 +181,11 @@ def test_other_services_are_left_alone() -> None:
     world = replace(KEPT, hosts=(*KEPT.hosts, host("3", container("shop"))))
     assert back(world).hosts == tuple(one.droplet for one in KEPT.hosts)
     assert back(world).container == HELLO
+
+
+def test_a_candidate_that_runs_where_the_service_never_served_goes_too() -> None:
+    world = replace(KEPT, hosts=(*KEPT.hosts, host("3", container(role="candidate", release=NEW))))
+    plan = back(world)
+    assert [one.name for one in plan.strays] == ["demo-prod-000003"]
+    assert plan.lines()[-1] == f"remove the candidate {NEW} from demo-prod-000003, which never served it"
+    assert not plan.at_rest
