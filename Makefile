@@ -17,7 +17,7 @@ test: .venv/ready ## everything needed, then the whole test suite
 suite: .venv/ready
 	$(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder
 
-test-long: .venv/ready ## what takes too long for every change: a SIGKILL at every step, a long random walk, rolls under load (two hours)
+test-long: .venv/ready ## what takes too long for every change: a SIGKILL at every step, fleets of five, rolls, drills, a random walk (three hours)
 	@$(PYTHON) tools/host.py test
 	$(BIN)/python -m pytest -m long -s tests/e2e
 

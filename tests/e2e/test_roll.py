@@ -96,7 +96,7 @@ def test_three_droplets_give_way_under_load_and_no_request_is_lost(lab: Lab, thr
     print(f"{visit.requests / visit.seconds:.0f} requests a second")
 
 
-@pytest.mark.parametrize("step", ["prepare"])
+@pytest.mark.parametrize("step", ["prepare", "promote", "A record", "stop ", "destroy"])
 def test_a_roll_that_is_killed_is_gone_on_with_by_the_next(lab: Lab, three: list[str], other: str, step: str) -> None:
     to = "lab-python" if images(lab) == {other} else "lab-python-2"
     with visitors(lab) as visit:
