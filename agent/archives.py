@@ -54,7 +54,7 @@ def read(file: IO[bytes]) -> Contents:
             return _contents(manifest[0], config)
     except Malformed:
         raise
-    except (tarfile.TarError, KeyError, ValueError, TypeError) as error:
+    except (tarfile.TarError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise Malformed(str(error) or type(error).__name__) from error
 
 
@@ -112,6 +112,8 @@ def _contents(manifest: dict[str, Any], config: bytes) -> Contents:
     if digest not in manifest["Config"]:
         raise Malformed("its configuration does not have the digest that it is named by")
     diff_ids, members = json.loads(config)["rootfs"].get("diff_ids") or [], manifest["Layers"] or []
+    if not all(isinstance(one, str) for one in (*diff_ids, *members)):
+        raise Malformed("its layers are not named by words")
     if len(diff_ids) != len(members):
         raise Malformed("its manifest and its configuration disagree on the layers")
     return Contents(f"sha256:{digest}", dict(zip(diff_ids, members, strict=True)))

@@ -108,9 +108,7 @@ def refused(named: str, error: agent_contexts.Unfit) -> InvalidInput:
 
 def _survey(folder: Path, dockerfile: str, named: str) -> tuple[list[tarfile.TarInfo], int]:
     """What goes into the tar, looked at before a byte is read; and how many bytes that will be."""
-    matcher = docker_build.PatternMatcher([*_ignored(folder, dockerfile), f"!{dockerfile}"])
-    root, inspection = str(folder.resolve()), agent_contexts.Inspection()
-    paths = sorted(itertools.islice(matcher.walk(root), agent_contexts.ENTRIES_LIMIT + 1))
+    inspection, paths = agent_contexts.Inspection(), _packed(folder, dockerfile, named)
     try:
         with tarfile.TarFile(fileobj=io.BytesIO(), mode="w") as tar:
             found = [tar.gettarinfo(str(folder / path), arcname=path) for path in paths]
@@ -121,6 +119,18 @@ def _survey(folder: Path, dockerfile: str, named: str) -> tuple[list[tarfile.Tar
     except agent_contexts.Unfit as error:
         raise refused(named, error) from error
     return members, inspection.size
+
+
+def _packed(folder: Path, dockerfile: str, named: str) -> list[str]:
+    """All that its `.dockerignore` leaves, up to one more than may be."""
+    try:
+        matcher = docker_build.PatternMatcher([*_ignored(folder, dockerfile), f"!{dockerfile}"])
+        return sorted(itertools.islice(matcher.walk(str(folder.resolve())), agent_contexts.ENTRIES_LIMIT + 1))
+    except re.error as error:
+        raise InvalidInput(
+            f"The .dockerignore of the {named} has a pattern that cannot be read ({error}).",
+            hint="Mend the part in brackets, e.g. [a-z].",
+        ) from error
 
 
 def _write(archive: IO[bytes], folder: Path, members: list[tarfile.TarInfo], moment: int | None) -> None:

@@ -120,7 +120,7 @@ def _words(text: str) -> bool:
 def _json_level(text: str) -> bool | None:
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # some nest as deep as the line is long
         return None
     if not isinstance(document, dict):
         return None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from agent.docker_api import Answer, moment
+from agent.docker_api import Answer, EngineError, moment
 from agent.server.ports import LogEntry
 
 T = TypeVar("T")
@@ -57,13 +57,23 @@ def log_entries(chunks: Iterator[bytes]) -> Iterator[LogEntry]:
 
 
 def messages(chunks: Iterator[bytes]) -> Iterator[dict[str, Any]]:
-    """JSON documents, one a line."""
+    """JSON objects, one a line. Raises EngineError where a line is none, such as one that is cut off."""
     rest = b""
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
-        yield from (json.loads(line) for line in lines if line.strip())
+        yield from (_message(line) for line in lines if line.strip())
     if rest.strip():
-        yield json.loads(rest)
+        yield _message(rest)
+
+
+def _message(line: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise EngineError(f"it said what is no message: {line[:80]!r}")
+    return found
 
 
 def _frames(chunks: Iterator[bytes]) -> Iterator[tuple[str, bytes]]:

@@ -74,10 +74,11 @@ def load(source: str, variables: Mapping[str, str]) -> tuple[dict[str, Any], Fin
         raise InvalidInput(f"It is no YAML: {error}.", hint="`docker compose config` shows where.") from error
     if not isinstance(document, dict) or not isinstance(document.get("services"), dict) or tree is None:
         raise InvalidInput("It has no services.", hint="Give a Compose file, e.g. compose.yaml.")
-    budget = iter(range(VALUES_LIMIT))
-    findings = Findings(dict(_lines(tree, (), budget)))
-    filled: dict[str, Any] = _fill(document, (), variables, findings, iter(range(VALUES_LIMIT)))
-    return filled, findings
+    try:
+        findings = Findings(dict(_lines(tree, (), iter(range(VALUES_LIMIT)))))
+        return dict(_fill(document, (), variables, findings, iter(range(VALUES_LIMIT)))), findings
+    except RecursionError:
+        raise InvalidInput("Its values nest too deeply.", hint="Does an anchor contain itself?") from None
 
 
 def _lines(node: yaml.Node, where: Where, budget: Iterator[int]) -> Iterator[tuple[Where, int]]:

@@ -143,7 +143,7 @@ def _explained(path: Path) -> Iterator[None]:
             f"There is no file {path} on the machine that runs the worker.",
             hint="Give the absolute path of an archive that is there.",
         )
-    broken = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError)
+    broken = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, OSError)
     try:
         yield
     except broken as error:

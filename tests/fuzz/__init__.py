@@ -1,0 +1,1 @@
+"""Noise for everything that reads what somebody else wrote."""
