@@ -49,7 +49,12 @@ def test_a_visitor_is_answered_whatever_table_is_used(nginx: Nginx) -> None:
     for content in (b'{"routes": {}}', b'{"routes": [], "more": [[[[]]]]}', b'{"routes": [], "routes": []}'):
         assert ask(nginx, "PUT", content)[0] == http.client.OK
         assert nginx.get("a.example.com")[0] == 421
-        try:
-            assert nginx.router.read().routes == ()
-        except RouterError as error:
-            assert "malformed" in str(error)  # the agent says so, and writes its own table over it
+        assert read(nginx) in ((), "malformed")  # in which case the agent writes its own table over it
+
+
+def read(nginx: Nginx) -> object:
+    """The routes that the agent reads back, or what it says instead."""
+    try:
+        return nginx.router.read().routes
+    except RouterError as error:
+        return "malformed" if "malformed" in str(error) else str(error)
