@@ -6,19 +6,19 @@ import time
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Protocol, TypeVar
-from urllib.parse import urlsplit
 
-import httpx
 from prefect.artifacts import create_markdown_artifact
 
 from blocks.environment import Environment
 from fleet.errors import PermanentError, TransientError
 from fleet.spec import Maintenance, ServiceSpec
+from tasks import visits
 from tasks.policy import step
+from tasks.visits import Answer
 
 VERIFY_DEADLINE = timedelta(seconds=60)
-REQUEST_SECONDS = 10.0
 REFUSED = range(400, 1000)
 ABSENT = frozenset({421, *range(500, 1000)})
 """What a server answers that does not serve the name, or cannot."""
@@ -51,38 +51,21 @@ def verify_back(domains: Sequence[str], page: Maintenance | None, environment: E
 
 
 def _ask(url: str, bad: Container[int], page: Maintenance | None) -> int:
-    reply = get(url)
+    answer = visits.get(url)
     if page is not None:
-        _check_page(url, reply, page)
-    elif reply.status_code in bad:
-        raise TransientError(f"{url} answers {reply.status_code}.", hint="Look at the service with the flow `logs`.")
-    return reply.status_code
+        _check_page(url, answer, page)
+    elif answer.status in bad:
+        raise TransientError(f"{url} answers {answer.status}.", hint="Look at the service with the flow `logs`.")
+    return answer.status
 
 
-def _check_page(url: str, reply: httpx.Response, page: Maintenance) -> None:
-    wait = reply.headers.get("Retry-After", "")
-    if (reply.status_code, wait) != (httpx.codes.SERVICE_UNAVAILABLE, str(page.retry_after_seconds)):
-        said = f"{reply.status_code} with Retry-After {wait or 'missing'}"
+def _check_page(url: str, answer: Answer, page: Maintenance) -> None:
+    if answer != Answer(HTTPStatus.SERVICE_UNAVAILABLE, str(page.retry_after_seconds)):
+        said = f"{answer.status} with Retry-After {answer.retry_after or 'missing'}"
         raise TransientError(
             f"{url} answers {said}, not 503 with {page.retry_after_seconds}: it does not show the maintenance page.",
             hint="Does each record of the name lead to a droplet of the service?",
         )
-
-
-def get(url: str) -> httpx.Response:
-    """What a visitor is answered.
-
-    Raises:
-        TransientError: nothing; the client's own error is its cause.
-    """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    # Names under localhost are this machine, whatever the resolver says (RFC 6761, section 6.3).
-    target = url.replace(host, "127.0.0.1", 1) if host.endswith(".localhost") else url
-    try:
-        return httpx.get(target, headers={"Host": parts.netloc}, timeout=REQUEST_SECONDS)
-    except httpx.TransportError as error:
-        raise TransientError(f"{url} did not answer: {error}.", hint="Is its DNS record visible already?") from error
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

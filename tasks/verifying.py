@@ -15,7 +15,7 @@ from fleet.remediation.causes import Cause, classify
 from fleet.remediation.evidence import Lookup, Probe, Refusal
 from fleet.spec import Maintenance, ServiceSpec
 from fleet.state import Droplet
-from tasks import causes, reports
+from tasks import causes, reports, visits
 from tasks.agents import reach
 from tasks.policy import step
 
@@ -103,7 +103,7 @@ def explain(
 
 def _probe(domain: str, path: str, environment: Environment) -> Probe:
     try:
-        status = reports.get(environment.url(domain) + path).status_code
+        status = visits.get(environment.url(domain) + path).status
     except TransientError as error:
         return Probe("edge", error=_refusal(error.__cause__), host=domain, path=path)
     return Probe("edge", status, host=domain, path=path)
@@ -134,7 +134,7 @@ def _addresses(domain: str, environment: Environment) -> tuple[str, ...]:
 
 def _refusal(error: BaseException | None) -> Refusal:
     """Why the edge gave no answer, by the error of the client that asked it."""
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
         return "timeout"
     told = str(error).lower()
     words: dict[str, Refusal] = {"name": "name", "getaddrinfo": "name", "ssl": "tls", "certificate": "tls"}

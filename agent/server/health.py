@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from agent import wire
+from agent.server import visits
 from agent.server.ports import Instance
 from agent.server.reading import Found, Reader
 
@@ -148,9 +149,7 @@ def _answers(instance: Instance, port: int) -> tuple[bool, str]:
         if path is None or instance.kind != "web":
             with closing(socket.create_connection((instance.address, port), timeout)):
                 return True, f"{where} accepts connections"
-        with closing(http.client.HTTPConnection(instance.address, port, timeout=timeout)) as connection:
-            connection.request("GET", path, headers={"User-Agent": "deployer-agent", "Host": _host(instance)})
-            status = connection.getresponse().status
+        status = visits.status(instance.address, port, path, {"Host": _host(instance)}, timeout)
     except (OSError, http.client.HTTPException) as error:
         return False, f"{where} does not answer within {timeout:g} s: {error or type(error).__name__}"
     return 200 <= status < 400, f"GET {path} at {where} answered {status}"

@@ -17,6 +17,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from agent import wire
+from agent.server import visits
 from agent.server.ports import Count, RouterError
 from agent.server.secret_files import write_private
 from agent.unix_http import UnixConnection
@@ -73,14 +74,10 @@ class Router:
 
     def status(self, host: str, path: str) -> int:
         """What a visitor of this name is answered, over plain HTTP: TLS is the edge's affair."""
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=VISIT_SECONDS)) as visit:
-            try:
-                visit.request("GET", path, headers={"Host": host, "User-Agent": "deployer-agent"})
-                return visit.getresponse().status
-            except (OSError, http.client.HTTPException) as error:
-                raise RouterError(
-                    f"it does not answer at port {self._port}: {error or type(error).__name__}"
-                ) from error
+        try:
+            return visits.status("127.0.0.1", self._port, path, {"Host": host}, VISIT_SECONDS)
+        except (OSError, http.client.HTTPException) as error:
+            raise RouterError(f"it does not answer at port {self._port}: {error or type(error).__name__}") from error
 
     def check(self) -> tuple[bool, str]:
         """Whether nginx answers and uses the table that is on the disk."""

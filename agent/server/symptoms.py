@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from agent import wire
-from agent.server import facts
+from agent.server import facts, visits
 from agent.server.ports import Engine, EngineError, Instance, Router, RouterError
 
 ASK_SECONDS: Final = 1.0
@@ -129,10 +129,7 @@ def _ask(address: str, port: int, path: str, host: str) -> wire.Ask:
     began = time.monotonic()
     status, refusal = None, None
     try:
-        with closing(http.client.HTTPConnection(address, port, timeout=ASK_SECONDS)) as connection:
-            headers = {"User-Agent": "deployer-agent", **({"Host": host} if host else {})}
-            connection.request("GET", path, headers=headers)
-            status = connection.getresponse().status
+        status = visits.status(address, port, path, {"Host": host} if host else {}, ASK_SECONDS)
     except (OSError, http.client.HTTPException) as error:
         refusal = _refusal(error)
     took = round(time.monotonic() - began, 3)

@@ -123,7 +123,7 @@ class Watchdog:
         held = {one.service for one in self._leases.held().leases}
         found = [one for one in every if _watched(one) and one.name not in held]
         with ThreadPoolExecutor(_PROBES, "watchdog") as pool:
-            words = list(pool.map(self._look, found))
+            words = list(pool.map(self._sighted, found))
         for instance, word in zip(found, words, strict=True):
             self._judge(instance, word)
             self._sign = self._clock().elapsed
@@ -167,6 +167,12 @@ class Watchdog:
             sight = self._sights.get(instance.id)
         known = sight is not None and sight.started_at == instance.started_at
         return self._clock().elapsed - sight.since if sight and known else 0.0
+
+    def _sighted(self, instance: Instance) -> Word:
+        """One look, and a sign that it ended: many slow ones make a long round, and no hung agent."""
+        word = self._look(instance)
+        self._sign = self._clock().elapsed
+        return word
 
     def _look(self, instance: Instance) -> Word:
         if instance.stopped:

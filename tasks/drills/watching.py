@@ -13,7 +13,7 @@ from blocks.environment import Environment
 from fleet.drills import STEADY, WELL, Look, Seen, times
 from fleet.errors import DeployerError, PermanentError
 from fleet.remediation.inside import DISK_FREE
-from tasks import reports
+from tasks import visits
 from tasks.agents import reach
 from tasks.drills.orders import DrillOrder, Target
 from tasks.policy import step
@@ -72,7 +72,7 @@ class Watch:
         for name in self.target.names:
             url = f"{self.environment.url(name)}/"
             try:
-                status = reports.get(url).status_code
+                status = visits.get(url).status
             except DeployerError as error:
                 return Seen("edge", "unknown", error.message)
             if status in ABSENT:

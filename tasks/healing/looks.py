@@ -24,7 +24,7 @@ class Look:
     node: wire.Node | None = field(default=None, repr=False)
     """None: it did not answer, or nothing that could be understood."""
     silent: bool = False
-    """Whether it was asked and nobody answered; not when somebody answered that is not its agent."""
+    """Whether it was asked and nobody answered; not when somebody answered that is not its agent, or we failed."""
     detail: str = ""
     """Why there is no answer, for people."""
     latency: float | None = None
@@ -49,8 +49,8 @@ def _look(found: Finding, droplet: Droplet, answer: AgentAnswer) -> Look:
         droplet=droplet,
         at=answer.at,
         node=answer.node,
-        silent=answer.node is None and not answer.refused and droplet.public_address is not None,
-        detail=answer.silence,
+        silent=answer.silent,
+        detail=answer.reason,
         latency=answer.seconds if answer.node else None,
         edge=tuple(one for one in found.edge if one.droplets == (found.droplet,)),
     )

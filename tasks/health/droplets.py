@@ -9,7 +9,7 @@ from typing import Final
 
 import agent
 from agent import wire
-from agent.client import AgentProblem, AgentRefused, AsyncAgentClient, apart, mend
+from agent.client import AgentError, AgentUnreachable, AsyncAgentClient, apart, mend
 from blocks.environment import Environment
 from fleet.remediation.moments import Moment
 from fleet.state import Droplet, VerdictWord
@@ -43,10 +43,12 @@ async def _ask(token: str, droplet: Droplet) -> AgentAnswer:
         async with AsyncAgentClient(token, droplet.name, droplet.public_address) as client:
             node = await asyncio.wait_for(client.node(observer=OBSERVER), DROPLET_SECONDS)
     except TimeoutError:
-        return AgentAnswer(None, "too slow", time.monotonic() - began)
-    except Exception as error:  # whatever it is, one droplet hides no other
-        refused = isinstance(error, AgentProblem | AgentRefused)
-        return AgentAnswer(None, str(error) or type(error).__name__, time.monotonic() - began, refused)
+        return AgentAnswer(None, "too slow", time.monotonic() - began, silent=True)
+    except AgentError as error:
+        return AgentAnswer(None, str(error), time.monotonic() - began, isinstance(error, AgentUnreachable))
+    except Exception as error:  # whatever it is, one droplet hides no other, and our own bug is no silence of it
+        told = f"it could not be asked: {type(error).__name__}: {error}"
+        return AgentAnswer(None, told, time.monotonic() - began)
     return AgentAnswer(node, "", time.monotonic() - began)
 
 
@@ -62,7 +64,7 @@ def read(where: str, droplet: Droplet, answer: AgentAnswer, edge: Edge, at: Mome
     """
     leading = tuple(one for one in edge.values() if droplet.name in one.droplets)
     if answer.node is None:
-        told = f"the agent did not answer: {answer.silence}"
+        told = f"the agent did not answer: {answer.reason}"
         return [
             Finding(where, droplet.name, "", "", "unknown", told, None, at, droplet, answer, leading),
         ]

@@ -21,12 +21,13 @@ class AgentAnswer:
     """What a droplet's agent answered, or why there is no answer."""
 
     node: wire.Node | None
-    silence: str = ""
+    reason: str = ""
     """Why there is none; empty when there is one."""
     seconds: float = 0.0
     """Until the answer, or until nobody waited any longer."""
-    refused: bool = False
-    """Somebody answered, but not as this droplet's agent does: nothing is known of the droplet."""
+    silent: bool = False
+    """It was asked and nobody answered: a witness of the droplet's death. Otherwise, when somebody answered that is not
+    this droplet's agent, or we failed ourselves, nothing is known of the droplet."""
     at: Moment = field(default_factory=lambda: moments.read_moment(), compare=False)
     """When it answered, or when nobody waited any longer; ages that the agent tells count from here."""
 

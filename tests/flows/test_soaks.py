@@ -86,7 +86,7 @@ class Scene:
             with agents.reach(environment, droplet) as agent:
                 answer = AgentAnswer(agent.node(wire.HEALTH_ROUND))
         except TransientError as error:
-            answer = AgentAnswer(None, error.message)
+            answer = AgentAnswer(None, error.message, silent=True)
         title = environment.title()
         return Finding(title, droplet.name, "", "", "unknown", "", provider=droplet, agent=answer)
 

@@ -121,7 +121,7 @@ class Ward:
             with reach(self.environment, droplet) as agent:
                 return AgentAnswer(agent.node("health-check"), seconds=0.02)
         except DeployerError as error:
-            return AgentAnswer(None, error.message)
+            return AgentAnswer(None, error.message, silent=True)
 
     def record(self, decision: str) -> DecisionRecord:
         """What is written of a decision."""

@@ -9,14 +9,15 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 from prefect import Flow, Task
 
+from tasks.visits import Answer
 from tests.flows.fleet_of_fakes import Fleet, open_fleet
 from tests.flows.machines import Machine
 from tests.histories.agents import Agents
@@ -148,12 +149,13 @@ class Lane:
         there = {one.name for one in self.fleet.droplets.all.values()}
         return [one for one in self.fleet.machines if one.name in there and one.answers]
 
-    def visit(self, url: str, headers: dict[str, str], timeout: float) -> httpx.Response:
-        """A visitor's request at the edge; stands in for `httpx.get`."""
-        host = headers["Host"].split(":")[0]
-        worst = max((status for status, _ in self.fleet.visit(host, urlsplit(url).path)), default=530)
-        waits = self.fleet.waits(host) if worst == httpx.codes.SERVICE_UNAVAILABLE else ()
-        return httpx.Response(worst, headers=[("Retry-After", wait) for wait in waits])
+    def visit(self, url: str) -> Answer:
+        """A visitor's request at the edge; stands in for `tasks.visits.get`."""
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        worst = max((status for status, _ in self.fleet.visit(host, parts.path)), default=530)
+        waits = self.fleet.waits(host) if worst == HTTPStatus.SERVICE_UNAVAILABLE else ()
+        return Answer(worst, ", ".join(sorted(waits)))
 
 
 @contextmanager
@@ -211,6 +213,4 @@ def _without_threads(patch: pytest.MonkeyPatch) -> None:
 def _without_sockets(patch: pytest.MonkeyPatch, lane: Lane) -> None:
     patch.setattr("tasks.locks.Thread", lambda target, **_: Renewals(lane.runs, target))
     patch.setattr("agent.client.session.open_http", lane.agents.open_http)
-    patch.setattr(
-        "tasks.reports.httpx", SimpleNamespace(get=lane.visit, TransportError=httpx.TransportError, codes=httpx.codes)
-    )
+    patch.setattr("tasks.visits.get", lane.visit)

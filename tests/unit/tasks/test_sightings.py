@@ -96,13 +96,11 @@ def test_the_provider_is_taken_by_its_word(status: Any, word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("refused", "address", "word"),
-    [(False, "192.0.2.10", "silent"), (True, "192.0.2.10", "unknown"), (False, None, "unknown")],
-    ids=["nobody answers", "somebody else does", "nobody could be asked"],
+    ("silent", "word"), [(True, "silent"), (False, "unknown")], ids=["nobody answers", "that is not known"]
 )
-def test_only_nobody_is_silence(refused: bool, address: str | None, word: str) -> None:
-    answer = AgentAnswer(None, "no answer", 5.0, refused, AT)
-    one = replace(droplet("a"), public_address=address)
+def test_only_nobody_is_silence(silent: bool, word: str) -> None:
+    answer = AgentAnswer(None, "no answer", 5.0, silent, AT)
+    one = droplet("a")
     (seen,) = looks.looks([Finding("demo-prod", one.name, "", "", "unknown", "", provider=one, agent=answer)])
     assert said(sight(seen)[0])["agent"] == word
 
@@ -125,7 +123,7 @@ def test_the_edge_tells_of_a_droplet_only_what_nobody_else_can_have_answered(
     droplets: tuple[str, ...], told: bool
 ) -> None:
     edge = (EdgeAnswer(DOMAIN, "https://hello.example.com", droplets, "silent", "522", 522),)
-    answer = AgentAnswer(None, "no answer", at=AT)
+    answer = AgentAnswer(None, "no answer", silent=True, at=AT)
     one = droplet("a")
     (seen,) = looks.looks([Finding("demo-prod", one.name, "", "", "unknown", "", None, AT, one, answer, edge)])
     assert (said(sight(seen)[0]).get("edge") == "silent") is told

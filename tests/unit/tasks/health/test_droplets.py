@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 import agent
 from agent import wire
+from agent.client import AgentProblem, AgentRefused, AgentUnreachable
 from blocks.digitalocean import DigitalOceanCredentials
 from blocks.environment import Environment
 from tasks.health import droplets
@@ -27,9 +29,9 @@ from tests.unit.tasks.health.scenes import (
 )
 
 
-def found(seen: wire.Node | None = None, silence: str = "", refused: bool = False) -> list[Finding]:
+def found(seen: wire.Node | None = None, reason: str = "", silent: bool = False) -> list[Finding]:
     """The findings of one droplet, whose name leads to it."""
-    answer = AgentAnswer(seen, silence, 0.02, refused)
+    answer = AgentAnswer(seen, reason, 0.02, silent)
     return droplets.read(WHERE, droplet(), answer, {HOST: edge()}, MOMENT)
 
 
@@ -47,10 +49,10 @@ def test_a_droplet_and_each_of_its_containers_are_a_finding_with_all_that_was_se
 
 
 def test_silence_is_unknown_with_its_reason_its_latency_and_the_names_that_lead_there() -> None:
-    (whole,) = found(None, "connection refused")
+    (whole,) = found(None, "connection refused", silent=True)
     assert (whole.verdict, whole.reason) == ("unknown", "the agent did not answer: connection refused")
     assert whole.there is None
-    assert whole.agent == AgentAnswer(None, "connection refused", 0.02)
+    assert whole.agent == AgentAnswer(None, "connection refused", 0.02, silent=True)
     assert whole.edge == (edge(),)
 
 
@@ -124,16 +126,55 @@ class Slow:
         """Its answer, if there is one."""
         if self._name == "slow":
             await asyncio.Event().wait()
+        if error := ERRORS.get(self._name):
+            raise error
         return node(droplet=self._name)
 
 
-def test_a_droplet_that_is_too_slow_is_unknown_and_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+ERRORS: dict[str, Exception] = {
+    "away": AgentUnreachable("connection refused"),
+    "stranger": AgentRefused("it shows another certificate"),
+    "odd": AgentProblem(wire.Problem(code="strange", message="It is no node.", hint="")),
+    "ours": KeyError("vitals"),
+    "the disk's": OSError(24, "Too many open files"),
+}
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, *names: str) -> list[AgentAnswer]:
+    """What a sweep makes of droplets of these names."""
     monkeypatch.setattr(droplets, "AsyncAgentClient", Slow)
     monkeypatch.setattr(droplets, "DROPLET_SECONDS", 0.05)
     digitalocean = DigitalOceanCredentials.model_validate({"token": "dop_v1_x"})
     environment = Environment.model_construct(digitalocean=digitalocean)
-    slow, quick = asyncio.run(droplets.ask_all(environment, [droplet("slow"), droplet("quick")]))
-    assert (slow.node, slow.silence) == (None, "too slow")
+    return asyncio.run(droplets.ask_all(environment, [droplet(name) for name in names]))
+
+
+@pytest.mark.parametrize(
+    ("name", "silent", "reason"),
+    [
+        ("away", True, "connection refused"),
+        ("slow", True, "too slow"),
+        ("stranger", False, "it shows another certificate"),
+        ("odd", False, "It is no node."),
+        ("ours", False, "it could not be asked: KeyError: 'vitals'"),
+        ("the disk's", False, "it could not be asked: OSError: [Errno 24] Too many open files"),
+    ],
+)
+def test_only_an_agent_that_gives_no_answer_is_silent_and_our_own_bug_is_no_witness(
+    monkeypatch: pytest.MonkeyPatch, name: str, silent: bool, reason: str
+) -> None:
+    (answer,) = asked(monkeypatch, name)
+    assert (answer.node, answer.silent, answer.reason) == (None, silent, reason)
+
+
+def test_a_droplet_without_an_address_is_not_silent() -> None:
+    environment = Environment.model_construct(digitalocean=DigitalOceanCredentials.model_validate({"token": "x"}))
+    (answer,) = asyncio.run(droplets.ask_all(environment, [replace(droplet("new"), public_address=None)]))
+    assert (answer.node, answer.silent, answer.reason) == (None, False, "it has no public address yet")
+
+
+def test_a_droplet_that_is_too_slow_is_unknown_and_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow, quick = asked(monkeypatch, "slow", "quick")
     assert quick.node is not None
-    (whole,) = found(None, slow.silence)
+    (whole,) = found(None, slow.reason)
     assert (whole.verdict, whole.reason) == ("unknown", "the agent did not answer: too slow")
