@@ -4,12 +4,16 @@
 TLS identity: an Ed25519 key and a self-signed certificate whose every byte is determined (Ed25519 signatures are
 deterministic), so that whoever holds the token can compute the one certificate it accepts. User data carries only
 the boot secret, derived alike with another label, which dies at the first contact.
+
+A droplet's keys are numbered: the first contact hands over number 1, and each turn the next one, from the token of that
+day. Which numbers a droplet may answer to is told by its tags (`fleet.key_tags`); a `Ring` is made of both.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -32,9 +36,54 @@ class Identity(NamedTuple):
     certificate: bytes
 
 
-def droplet_secret(token: str, droplet: str) -> str:
-    """The secret K of a droplet, as 64 hex digits, from the DigitalOcean token and the droplet's name."""
-    return _derive(token, f"node-agent:{droplet}")
+class Opening(NamedTuple):
+    """A secret that a droplet may have, and what it follows from."""
+
+    secret: str
+    number: int
+    current: bool
+    """Whether it derives from the present token, and not from the one before."""
+
+    def __repr__(self) -> str:
+        return f"Opening(number={self.number}, current={self.current})"
+
+
+@dataclass(frozen=True)
+class Ring:
+    """What may open one droplet."""
+
+    token: str = field(repr=False)
+    """The DigitalOcean token."""
+    former: str = field(default="", repr=False)
+    """The token before, while droplets may still answer to keys from it; empty: there is none."""
+    numbers: tuple[int, ...] = (1,)
+    """Of its keys, as its tags say."""
+
+    def openings(self, droplet: str) -> tuple[Opening, ...]:
+        """What to try, newest first; one more than the tags say, as lists of droplets lag behind a turn."""
+        numbers = [*sorted(set(self.numbers), reverse=True), max(self.numbers) + 1]
+        return tuple(
+            Opening(droplet_secret(token, droplet, number), number, token == self.token)
+            for token in self._tokens
+            for number in numbers
+        )
+
+    def boots(self, droplet: str) -> tuple[str, ...]:
+        """What opens it before the first contact."""
+        return tuple(boot_secret(token, droplet) for token in self._tokens)
+
+    def fresh(self, droplet: str, number: int) -> Opening:
+        """Its key of this number, from the present token."""
+        return Opening(droplet_secret(self.token, droplet, number), number, current=True)
+
+    @property
+    def _tokens(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(one for one in (self.token, self.former) if one))
+
+
+def droplet_secret(token: str, droplet: str, number: int = 1) -> str:
+    """The secret K of a droplet, as 64 hex digits, from the DigitalOcean token, its name and the key's number."""
+    return _derive(token, f"node-agent:{droplet}" if number == 1 else f"node-agent:{droplet}:{number}")
 
 
 def boot_secret(token: str, droplet: str) -> str:
@@ -42,9 +91,14 @@ def boot_secret(token: str, droplet: str) -> str:
     return _derive(token, f"node-agent-boot:{droplet}")
 
 
-def peer_secret(token: str, environment: str) -> str:
+def seed(token: str) -> str:
+    """What outlives the token: releases' names and peers' keys follow from it, so that a new token changes neither."""
+    return _derive(token, "seed")
+
+
+def peer_secret(seed: str, environment: str) -> str:
     """The secret that all droplets of an environment share, and nobody else has; `environment` is `project/name`."""
-    return _derive(token, f"peers:{environment}")
+    return _derive(seed, f"peers:{environment}")
 
 
 def peer_identity(secret: str) -> Identity:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from prefect.blocks.core import Block
-from pydantic import Field, HttpUrl
+from pydantic import Field, HttpUrl, SecretStr
 
-from blocks.fields import Address, PemFile, Token, logo
+from agent import keys
+from blocks.fields import Address, OptionalToken, PemFile, Token, logo
 from fleet.cloud.digitalocean import DigitalOcean
 
 
@@ -34,9 +35,20 @@ class DigitalOceanCredentials(Block):
     token: Token = Field(
         title="API token",
         description="A token that may read and write droplets, snapshots, images, firewalls, tags and SSH keys. "
-        "The droplets' own keys derive from it: keep it as long as they live.",
+        "The droplets' own keys derive from it: replace it by `python -m deployments rotate-tokens`.",
         examples=["dop_v1_…"],
         min_length=1,
+    )
+    former_token: OptionalToken = Field(
+        SecretStr(""),
+        title="Former token",
+        description="The token before, while droplets still answer to keys from it; rotate-keys takes it out.",
+    )
+    seed: OptionalToken = Field(
+        SecretStr(""),
+        title="Seed",
+        description="What releases are named by and droplets know each other by, so that both outlive a token. Empty: "
+        "it follows from the token.",
     )
     api_url: Address = Field(
         "https://api.digitalocean.com",
@@ -50,6 +62,14 @@ class DigitalOceanCredentials(Block):
         description="A PEM file on the worker's machine, when the API's certificate is not from a public authority.",
         examples=["/etc/deployer/ca.pem"],
     )
+
+    def ring(self, numbers: tuple[int, ...]) -> keys.Ring:
+        """What may open a droplet whose keys have these numbers."""
+        return keys.Ring(self.token.get_secret_value(), self.former_token.get_secret_value(), numbers)
+
+    def seed_value(self) -> str:
+        """The seed, from the token unless it is kept."""
+        return self.seed.get_secret_value() or keys.seed(self.token.get_secret_value())
 
     def client(self) -> DigitalOcean:
         """The account's droplets, snapshots, firewalls and keys; makes no call yet."""

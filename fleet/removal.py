@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
-from fleet import naming
+from fleet import key_tags, naming
 from fleet.departures import Departure, Item, Pending, Scope, UndeployPlan
 from fleet.errors import InvalidInput, PermanentError
 from fleet.naming import Tombstone
@@ -214,8 +214,10 @@ def _only(world: World, tag: str, destroyed: Sequence[Droplet]) -> bool:
 
 
 def _is_passing(tag: str) -> bool:
-    """Whether a tag of ours goes with its droplet: an intent, a tombstone, or whose place it has taken."""
-    return naming.is_intent_tag(tag) or naming.is_roll_tag(tag) or naming.read_tombstone(tag) is not None
+    """Whether a tag of ours goes with its droplet: an intent, a tombstone, a key's number, or whose place it took."""
+    if naming.is_intent_tag(tag) or naming.is_roll_tag(tag) or key_tags.is_key_tag(tag):
+        return True
+    return naming.read_tombstone(tag) is not None
 
 
 def _strangers(world: World, scope: Scope) -> Iterable[str]:

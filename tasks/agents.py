@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from agent import wire
+from agent import keys, wire
 from agent.client import AgentClient, AgentProblem, AgentRefused, AgentUnreachable, connect
 from blocks.environment import Environment
+from fleet import key_tags
 from fleet.errors import DeployerError, PermanentError, Refused, TransientError
 from fleet.remediation.causes import Cause
 from fleet.remediation.redaction import last_lines
@@ -78,19 +79,28 @@ def reach(
     """
     if not droplet.public_address:
         raise TransientError(f"{droplet.name} has no public address yet.", hint="It gets one within a minute.")
-    token = environment.digitalocean.token.get_secret_value()
+    ring = ring_of(environment, droplet)
     try:
-        with connect(token, droplet.name, droplet.public_address, fencing=fencing, any_version=any_version) as client:
+        with connect(ring, droplet.name, droplet.public_address, fencing=fencing, any_version=any_version) as client:
             yield client
     except AgentUnreachable as error:
         raise TransientError(f"{droplet.name} ({droplet.public_address}): the agent did not answer: {error}") from error
     except AgentRefused as error:
         raise Refused(
             f"{droplet.name} ({droplet.public_address}): the agent refused us: {error}",
-            hint="Was the droplet made with another DigitalOcean token? Then deploy with that one.",
+            hint=(
+                "Was it made with another DigitalOcean token? Then put that one into the credentials block as the "
+                f"former token, and run rotate-keys. Was one of its tags {key_tags.PREFIX}:… removed? See "
+                "docs/runbooks/leaked-key.md."
+            ),
         ) from error
     except AgentProblem as error:
         raise translate(droplet.name, error.problem) from error
+
+
+def ring_of(environment: Environment, droplet: Droplet) -> keys.Ring:
+    """What may open a droplet: keys from the environment's tokens, of the numbers that the droplet's tags say."""
+    return environment.digitalocean.ring(key_tags.key_numbers(droplet.tags))
 
 
 def translate(droplet: str, problem: wire.Problem) -> DeployerError:

@@ -6,15 +6,17 @@ import asyncio
 import contextlib
 import heapq
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from agent.client import AgentError, AgentProblem, LineReader
+from blocks.environment import Environment
 from blocks.service import Service
 from fleet import naming
 from fleet.errors import InvalidInput
 from fleet.state import Droplet
 from tasks import plans
+from tasks.agents import ring_of
 
 DROPLET_SECONDS = 15.0
 """How long one droplet may take to answer."""
@@ -40,7 +42,7 @@ Tell = Callable[[Line], None]
 class Wanted:
     """Which lines."""
 
-    token: str
+    environment: Environment = field(repr=False)
     container: str
     tail: int
     """The last lines of each droplet, 1 to 5000."""
@@ -49,8 +51,7 @@ class Wanted:
 
 def wanted(service: Service, tail: int, since: datetime | None) -> Wanted:
     """What is asked of each droplet for a service's lines."""
-    token = service.environment.digitalocean.token.get_secret_value()
-    return Wanted(token, plans.order(service).container, tail, since)
+    return Wanted(service.environment, plans.order(service).container, tail, since)
 
 
 def hosts(service: Service) -> list[Droplet]:
@@ -82,7 +83,7 @@ async def follow(what: Wanted, droplets: Sequence[Droplet], tell: Tell) -> None:
 
 async def _read(what: Wanted, droplet: Droplet) -> list[Line]:
     try:
-        async with LineReader(what.token, droplet.name, droplet.public_address or "") as reader:
+        async with LineReader(ring_of(what.environment, droplet), droplet.name, droplet.public_address or "") as reader:
             found = await asyncio.wait_for(reader.read(what.container, what.tail, what.since), DROPLET_SECONDS)
     except (AgentError, TimeoutError) as error:
         return _why(droplet, error)
@@ -92,7 +93,7 @@ async def _read(what: Wanted, droplet: Droplet) -> list[Line]:
 async def _follow(what: Wanted, droplet: Droplet, tell: Tell) -> None:
     """A stream ends when its container does; then the next one is asked for, from the last line on."""
     since, told = what.since, ""
-    async with LineReader(what.token, droplet.name, droplet.public_address or "") as reader:
+    async with LineReader(ring_of(what.environment, droplet), droplet.name, droplet.public_address or "") as reader:
         while True:
             try:
                 async with contextlib.aclosing(reader.follow(what.container, what.tail, since)) as stream:

@@ -50,10 +50,9 @@ def look(droplet: Droplet, environment: Environment) -> Sighting:
 @step("{seen.droplet.name}: write the peers")
 def write(seen: Sighting, table: Sequence[Peer], environment: Environment) -> bool:
     """Gives a droplet the whole table; False when it has got another one since it was seen."""
-    token = environment.digitalocean.token.get_secret_value()
     body = wire.Peers(
         peers=tuple(map(_wire, table)),
-        secret=keys.peer_secret(token, names.environment_word(environment.spec())),
+        secret=keys.peer_secret(environment.digitalocean.seed_value(), names.environment_word(environment.spec())),
         replaces=seen.digest or None,
     )
     with reach(environment, seen.droplet) as agent:

@@ -236,7 +236,7 @@ def name_release(order: Order, image: Image, world: World, environment: Environm
     But not one that a droplet has kept as an older one: it comes again under a new name, which sorts after all that the
     droplets have, whatever the clock of the controller that gave those. One that failed is tried again under its own.
     """
-    content = digest(order.service, image, environment.digitalocean.token.get_secret_value())
+    content = digest(order.service, image, environment.digitalocean.seed_value())
     known = [seen for host in world.hosts for seen in host.all_of(order.container)]
     left = {seen.release for seen in known if seen.role in ("previous", "kept")}
     same = {one.release for one in known if one.image == image.id and naming.same_content(one.release, content)}

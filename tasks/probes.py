@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from agent import keys, wire
+from agent import wire
 from agent.client import AgentUnreachable, takes_boot_secret
 from blocks.environment import Environment
 from fleet import examination, lineage, naming
@@ -17,7 +17,7 @@ from fleet.examination import BASE_IMAGE, SSH_PORT, Examination, Origin, Seen
 from fleet.lineage import Lineage
 from fleet.state import Droplet, Snapshot
 from tasks import snapshots
-from tasks.agents import reach
+from tasks.agents import reach, ring_of
 from tasks.bake import BakeReport
 from tasks.policy import step
 from tasks.snapshots import SnapshotOrder
@@ -145,10 +145,10 @@ def baked(report: BakeReport, bake_key: KeyPair, host_key: KeyPair) -> Origin:
 def built(droplet: Droplet, parent: str, environment: Environment) -> Origin:
     """What a custom snapshot may not share with the droplet that it was built on: its secrets and its identity."""
     here = examine(droplet, Origin("base", ""), environment)
-    token = environment.digitalocean.token.get_secret_value()
+    ring, of = ring_of(environment, droplet), "that it was built on"
     marks = (
-        ("the secret of the droplet that it was built on", keys.droplet_secret(token, droplet.name)),
-        ("the boot secret of that droplet", keys.boot_secret(token, droplet.name)),
+        *((f"a secret of the droplet {of}", one.secret) for one in ring.openings(droplet.name)),
+        *((f"a boot secret of the droplet {of}", one) for one in ring.boots(droplet.name)),
     )
     return Origin("custom", here.machine, here.host_keys, marks, parent)
 
@@ -178,8 +178,7 @@ def _ssh_answers(address: str) -> bool:
 
 
 def _boot_secret_lives(droplet: Droplet, environment: Environment) -> bool:
-    token = environment.digitalocean.token.get_secret_value()
     try:
-        return takes_boot_secret(token, droplet.name, droplet.public_address or "")
+        return takes_boot_secret(ring_of(environment, droplet), droplet.name, droplet.public_address or "")
     except AgentUnreachable as error:
         raise TransientError(f"{droplet.name}: the agent went away: {error}") from error

@@ -138,7 +138,7 @@ def _check_same(planned: Move, now: Move) -> None:
 
 
 def _wanted(order: RollOrder, world: World, environment: Environment) -> Wanted:
-    key = environment.digitalocean.token.get_secret_value()
+    key = environment.digitalocean.seed_value()
     changed = {
         seen.name: f"{seen.release} on {host.droplet.name} is not what the block {order.services[seen.name].name} says"
         for host in world.hosts

@@ -117,5 +117,5 @@ def _channels(environment: Environment) -> tuple[wire.Channel, ...]:
 
 def _word(environment: Environment, order: wire.Vigil) -> str:
     """What stands for exactly this order, and says nothing of the secrets in it."""
-    token = environment.digitalocean.token.get_secret_value().encode()
-    return hmac.new(token, order.model_dump_json().encode(), hashlib.sha256).hexdigest()
+    seed = environment.digitalocean.seed_value().encode()
+    return hmac.new(seed, order.model_dump_json().encode(), hashlib.sha256).hexdigest()

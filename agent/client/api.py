@@ -10,14 +10,10 @@ import httpx
 from agent import keys, wire
 from agent.client.drills import DrillClient
 from agent.client.images import ImageCalls
-from agent.client.transport import (
-    checked,
-    options,
-    parsed,
-    sni,
-    translated,
-)
+from agent.client.keys import KeyClient
+from agent.client.transport import checked, parsed, translated
 from agent.client.upgrades import UpgradeClient
+from agent.client.ways import AsyncWay
 
 SLACK_SECONDS: Final = 60.0
 """On top of what a service itself may take to start or to drain."""
@@ -36,16 +32,23 @@ class AgentClient(ImageCalls):
     Args:
         http: the open client.
         fencing: the number of the lease under which services are changed; reading needs none.
+        opening: which of the droplet's keys it is, where that was looked for.
     """
 
-    def __init__(self, http: httpx.Client, fencing: int | None = None) -> None:
+    def __init__(self, http: httpx.Client, fencing: int | None = None, opening: keys.Opening | None = None) -> None:
         super().__init__(http)
+        self.opening = opening
         self._fence = {} if fencing is None else {wire.FENCING_HEADER: str(fencing)}
 
     @property
     def upgrades(self) -> UpgradeClient:
         """The calls about the agent's own version."""
         return UpgradeClient(self._http)
+
+    @property
+    def keys(self) -> KeyClient:
+        """The calls about the droplet's own key."""
+        return KeyClient(self._http)
 
     def drills(self, name: str) -> DrillClient:
         """The calls about drills, under the lease of this name and the client's number."""
@@ -207,12 +210,10 @@ class AgentClient(ImageCalls):
 
 
 class AsyncAgentClient:
-    """The one call of a health sweep; never enrols, and never waits longer than `CALL_SECONDS`."""
+    """The one call of a health sweep; never enrols, and never waits longer than `CALL_SECONDS` for an answer."""
 
-    def __init__(self, token: str, droplet: str, address: str, port: int = wire.PORT) -> None:
-        secret = keys.droplet_secret(token, droplet)
-        self._droplet = droplet
-        self._http = httpx.AsyncClient(**options(secret, droplet, address, port))
+    def __init__(self, ring: keys.Ring, droplet: str, address: str, port: int = wire.PORT) -> None:
+        self._way = AsyncWay(ring, droplet, address, port)
 
     async def __aenter__(self) -> AsyncAgentClient:
         """Itself; the connection is made by the first call."""
@@ -220,12 +221,13 @@ class AsyncAgentClient:
 
     async def __aexit__(self, *_: object) -> None:
         """Closes the connection."""
-        await self._http.aclose()
+        await self._way.close()
 
     async def node(self, observer: str) -> wire.Node:
         """The droplet as a whole; log errors are those since this observer's last call."""
+        http = await self._way.http()
         with translated():
-            reply = await self._http.get("/node", params=_asked(observer), extensions=sni(self._droplet))
+            reply = await http.get("/node", params=_asked(observer), extensions=self._way.named)
         return parsed(wire.Node, checked(reply))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Final
 
 from agent import keys, wire
@@ -20,7 +20,7 @@ VERSIONS_APART: Final = 1
 
 @contextmanager
 def connect(
-    token: str,
+    ring: keys.Ring,
     droplet: str,
     address: str,
     port: int = wire.PORT,
@@ -30,7 +30,7 @@ def connect(
     """The client of a droplet's agent; one that still has its boot secret is given its own first.
 
     Args:
-        token: the DigitalOcean token that the droplet's secret derives from.
+        ring: what may open the droplet.
         droplet: the droplet's name.
         address: where its agent is reached.
         port: where it listens.
@@ -43,51 +43,72 @@ def connect(
         AgentRefused: it shows another certificate.
         AgentProblem: its protocol is more than one version away from ours.
     """
-    secret = keys.droplet_secret(token, droplet)
-    with open_http(secret, droplet, address, port) as http:
-        client = AgentClient(http, fencing)
+    with ExitStack() as stack:
         try:
-            answer = client.ping()
+            client, answer = _first_that_fits(stack, ring, droplet, address, port, fencing)
         except AgentRefused:
-            answer = _first_contact(client, token, droplet, address, port)
+            first = ring.openings(droplet)[0]
+            client = _client(stack, first, droplet, address, port, fencing)
+            answer = _first_contact(client, first.secret, ring, droplet, address, port)
         if not any_version and (told := apart(answer.api)):
             raise AgentProblem(wire.Problem(code="version", message=f"On {droplet}, {told}.", hint=mend(answer.api)))
         yield client
 
 
-def takes_boot_secret(token: str, droplet: str, address: str, port: int = wire.PORT) -> bool:
+def takes_boot_secret(ring: keys.Ring, droplet: str, address: str, port: int = wire.PORT) -> bool:
     """Whether a droplet still answers under the boot secret that its user data carried.
 
     Raises:
         AgentUnreachable: it does not answer at all.
     """
-    with open_http(keys.boot_secret(token, droplet), droplet, address, port) as http:
-        try:
+    for secret in ring.boots(droplet):
+        with suppress(AgentRefused), open_http(secret, droplet, address, port) as http:
             AgentClient(http).ping()
-        except AgentRefused:
-            return False
-    return True
+            return True
+    return False
 
 
-def _first_contact(client: AgentClient, token: str, droplet: str, address: str, port: int) -> wire.Ping:
+def _first_that_fits(
+    stack: ExitStack, ring: keys.Ring, droplet: str, address: str, port: int, fencing: int | None
+) -> tuple[AgentClient, wire.Ping]:
+    """The client under the newest key that the droplet answers to; raises AgentRefused when it is none of the ring."""
+    refused = AgentRefused("there is no key to try")
+    for opening in ring.openings(droplet):
+        client = _client(stack, opening, droplet, address, port, fencing)
+        try:
+            return client, client.ping()
+        except AgentRefused as error:
+            refused = error
+    raise refused
+
+
+def _client(
+    stack: ExitStack, opening: keys.Opening, droplet: str, address: str, port: int, fencing: int | None
+) -> AgentClient:
+    http = stack.enter_context(open_http(opening.secret, droplet, address, port))
+    return AgentClient(http, fencing, opening)
+
+
+def _first_contact(
+    client: AgentClient, secret: str, ring: keys.Ring, droplet: str, address: str, port: int
+) -> wire.Ping:
     """Enrol the droplet, or find that another controller was faster."""
-    try:
-        _enrol(token, droplet, address, port)
-    except AgentRefused:
-        return client.ping()  # it came back under its own secret just now, or it is another droplet
-    return _wait_enrolled(client)
+    for boot in ring.boots(droplet):
+        with suppress(AgentRefused):
+            _enrol(boot, secret, droplet, address, port)
+            return _wait_enrolled(client)
+    return client.ping()  # it came back under its own secret just now, or it is another droplet
 
 
-def _enrol(token: str, droplet: str, address: str, port: int) -> None:
+def _enrol(boot: str, secret: str, droplet: str, address: str, port: int) -> None:
     """Hands a droplet its secret, under the boot secret that its user data gave it.
 
     Raises:
         AgentRefused: it does not show the certificate of the boot secret either.
     """
-    secret = wire.Enrol(secret=keys.droplet_secret(token, droplet))
-    with open_http(keys.boot_secret(token, droplet), droplet, address, port) as http:
+    with open_http(boot, droplet, address, port) as http:
         try:
-            AgentClient(http).enrol(secret)
+            AgentClient(http).enrol(wire.Enrol(secret=secret))
         except AgentProblem as error:
             if error.problem.code != "conflict":  # enrolled a moment ago, and about to come back
                 raise

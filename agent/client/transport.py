@@ -47,7 +47,7 @@ def sni(droplet: str) -> dict[str, str]:
     return {"sni_hostname": droplet}
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def _trust(secret: str, droplet: str) -> ssl.SSLContext:
     """TLS 1.3 with exactly one certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

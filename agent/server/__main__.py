@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
     except (settings.NotReady, ValueError) as error:
         log.error("%s", error)
         return 2
-    secrets = SecretFiles(found.run, found.state, found.secret)
+    secrets = SecretFiles(found.run, found.state, found.sealed_under)
     if found.enrolled:
         found.boot_file.unlink(missing_ok=True)  # an enrolment may have been cut off just before this
         log.info("secrets restored", extra={"fields": {"containers": secrets.restore()}})

@@ -16,6 +16,7 @@ from agent.server.drills import Drills
 from agent.server.images import Images
 from agent.server.leases import Leases
 from agent.server.limits import AccessLog, Gate
+from agent.server.own_key import OwnKey
 from agent.server.pauses import Pauses
 from agent.server.peers import Peers, peers_of
 from agent.server.ports import Engine, Router
@@ -26,6 +27,7 @@ from agent.server.routes import (
     examination,
     images,
     inventory,
+    key,
     leases,
     node,
     pauses,
@@ -84,8 +86,9 @@ def create_context(
         upgrades=other_version,
         watchdog=Watchdog(settings.state / "watchdog.json", engine, leases, work.busy),
         drills=Drills(settings),
-        vigil=Vigil(settings.droplet, settings.state, settings.secret),
+        vigil=Vigil(settings.droplet, settings.state, settings.sealed_under),
         pauses=Pauses(settings.state / "pauses.json"),
+        own_key=OwnKey(settings),
         stop=stop,
     )
 
@@ -107,6 +110,7 @@ def create_api(context: Context) -> FastAPI:
         examination,
         vigil,
         drills,
+        key,
     )
     for part in parts if context.settings.enrolled else (enrol,):
         app.include_router(part.routes(context))

@@ -35,7 +35,8 @@ class Authentication:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._settings = settings
-        self._key = keys.api_key(settings.secret).encode()
+        secrets = [settings.secret, *([settings.former] if settings.former else [])]
+        self._keys = [keys.api_key(one).encode() for one in secrets]
         self._offenders = Offenders(settings.limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,7 +65,7 @@ class Authentication:
         given = _header(scope, wire.KEY_HEADER)
         if given is None:
             return 401, _unauthorized("carries no key"), 0
-        if hmac.compare_digest(given, self._key):
+        if any([hmac.compare_digest(given, one) for one in self._keys]):  # all of them, whichever it is
             return None
         wait = await self._offenders.punish(_address(scope))
         if wait:

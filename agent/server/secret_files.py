@@ -2,9 +2,9 @@
 
 A container sees its secrets as `/run/secrets/{name}`, from a directory of the droplet's tmpfs that is bound into it
 read-only, and written before its process starts. A reboot empties the tmpfs, while Docker starts the containers by
-itself: so a copy is kept under the agent's state directory, encrypted under a key derived from K, and restored before
-Docker starts (`python -m agent.server restore`) or at the latest when the agent does. A disk without K, such
-as a snapshot's, holds nothing that can be read.
+itself: so a copy is kept under the agent's state directory, encrypted under a key derived from the droplet's first K,
+and restored before Docker starts (`python -m agent.server restore`) or at the latest when the agent does. A disk
+without K, such as a snapshot's, holds nothing that can be read.
 """
 
 from __future__ import annotations

@@ -54,6 +54,10 @@ class Settings:
     droplet: str
     secret: str = field(repr=False)
     enrolled: bool
+    former: str = field(default="", repr=False)
+    """The secret before, whose API key is good as well while a turn is not confirmed; empty: there is none."""
+    sealing: str = field(default="", repr=False)
+    """What containers' secrets are sealed under, once the key was turned; see `sealed_under`."""
     etc: Path = Path("/etc/deployer")
     state: Path = Path("/var/lib/deployer")
     run: Path = Path("/run/deployer")
@@ -79,6 +83,21 @@ class Settings:
     def secret_file(self) -> Path:
         """Where the droplet's secret K is kept."""
         return self.state / "secret"
+
+    @property
+    def former_file(self) -> Path:
+        """Where the secret before is kept while a turn is not confirmed."""
+        return self.state / "secret.former"
+
+    @property
+    def sealing_file(self) -> Path:
+        """Where the droplet's first secret is kept once it has another."""
+        return self.state / "sealing"
+
+    @property
+    def sealed_under(self) -> str:
+        """What is sealed on the disk is sealed under this: the droplet's first secret, however often it was turned."""
+        return self.sealing or self.secret
 
     @property
     def boot_file(self) -> Path:
@@ -110,7 +129,7 @@ def load(etc: Path = Path("/etc/deployer"), state: Path = Path("/var/lib/deploye
     """
     switches = {**_parse(etc / "agent.env"), **os.environ}
     secret, boot = _read(state / "secret"), _read(etc / "boot.key")
-    droplet = _read(etc / "droplet")
+    former, droplet = _read(state / "secret.former"), _read(etc / "droplet")
     if not droplet:
         raise NotReady(f"{etc / 'droplet'} does not name this droplet; cloud-init writes it at the first boot.")
     if not secret and not boot:
@@ -119,6 +138,8 @@ def load(etc: Path = Path("/etc/deployer"), state: Path = Path("/var/lib/deploye
         droplet=droplet,
         secret=secret or boot,
         enrolled=bool(secret),
+        former="" if former == secret else former,
+        sealing=_read(state / "sealing"),
         etc=etc,
         state=state,
         require_auth_always=_flag(switches, "REQUIRE_AUTH_ALWAYS", default=True),

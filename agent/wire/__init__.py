@@ -50,6 +50,7 @@ from agent.wire.examination import Examination, Examine, Found, fingerprint
 from agent.wire.images import BuildEvent, Image, ImageMissing, ImagePull, ImageQuery, ImageSave, Pruned
 from agent.wire.inventory import Inventory
 from agent.wire.jobs import JobRun, JobRuns
+from agent.wire.keys import KeyState, Turn
 from agent.wire.leases import Lease, LeaseRequest, Leases
 from agent.wire.node import Disk, Enrol, LogLine, Logs, Node, Ping
 from agent.wire.notices import (
@@ -119,6 +120,7 @@ __all__ = [
     "Inventory",
     "JobRun",
     "JobRuns",
+    "KeyState",
     "Kind",
     "Lease",
     "LeaseRequest",
@@ -157,6 +159,7 @@ __all__ = [
     "Socket",
     "Stop",
     "Symptoms",
+    "Turn",
     "Upgrade",
     "UpgradeOrder",
     "UpgradePhase",

@@ -135,7 +135,7 @@ def obtain(one: Coming, new: Droplet, order: Order) -> Coming:
     Raises:
         PermanentError: it is another release than the one that ran.
     """
-    key = order.environment.digitalocean.token.get_secret_value()
+    key = order.environment.digitalocean.seed_value()
     if one.source and one.image:
         check_same(one.service, one.image, one.release, key)
         with reach(order.environment, one.source) as agent:

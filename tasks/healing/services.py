@@ -60,7 +60,7 @@ def recreate_container(order: Order, spec: ServiceSpec, lock: Lock) -> None:
     seen = _current(order)
     if _serves(seen):
         return
-    check_same(spec, seen.image, seen.release, order.environment.digitalocean.token.get_secret_value())
+    check_same(spec, seen.image, seen.release, order.environment.digitalocean.seed_value())
     body = wire_spec(spec, Image(seen.image, (), 0), seen.release)
     with reach(order.environment, order.the_droplet(), fencing=lock.number(order.the_droplet())) as agent:
         agent.recreate(order.container, body)

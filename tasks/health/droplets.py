@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import agent
-from agent import wire
+from agent import keys, wire
 from agent.client import AgentError, AgentUnreachable, AsyncAgentClient, apart, mend
 from blocks.environment import Environment
 from fleet.remediation.moments import Moment
@@ -26,21 +26,21 @@ Edge = dict[str, EdgeAnswer]
 
 async def ask_all(environment: Environment, droplets: Sequence[Droplet]) -> list[AgentAnswer]:
     """What every droplet's agent says, in their order; `AT_ONCE` at a time, each within `DROPLET_SECONDS`."""
-    gate, token = asyncio.Semaphore(AT_ONCE), environment.digitalocean.token.get_secret_value()
+    gate = asyncio.Semaphore(AT_ONCE)
 
     async def ask(droplet: Droplet) -> AgentAnswer:
         async with gate:
-            return await _ask(token, droplet)
+            return await _ask(agents.ring_of(environment, droplet), droplet)
 
     return await asyncio.gather(*map(ask, droplets))
 
 
-async def _ask(token: str, droplet: Droplet) -> AgentAnswer:
+async def _ask(ring: keys.Ring, droplet: Droplet) -> AgentAnswer:
     if not droplet.public_address:
         return AgentAnswer(None, "it has no public address yet")
     began = time.monotonic()
     try:
-        async with AsyncAgentClient(token, droplet.name, droplet.public_address) as client:
+        async with AsyncAgentClient(ring, droplet.name, droplet.public_address) as client:
             node = await asyncio.wait_for(client.node(observer=OBSERVER), DROPLET_SECONDS)
     except TimeoutError:
         return AgentAnswer(None, "too slow", time.monotonic() - began, silent=True)

@@ -174,7 +174,7 @@ def test_no_container_reaches_the_agent(droplet: Machine) -> None:
 @contextmanager
 def controller(droplet: Machine) -> Iterator[AgentClient]:
     """The agent under its own secret, as a flow reaches it."""
-    with client.connect(TOKEN, NAME, droplet.address) as made:
+    with client.connect(keys.Ring(TOKEN), NAME, droplet.address) as made:
         yield made
 
 

@@ -49,7 +49,7 @@ def get(lab: Lab, droplet: Droplet, address: str, path: str, **headers: str) -> 
 
 def resident(lab: Lab, droplet: Droplet) -> int:
     """The agent's memory in bytes."""
-    with connect(lab.tokens["digitalocean"], droplet.name, str(droplet.public_address)) as agent:
+    with connect(keys.Ring(lab.tokens["digitalocean"]), droplet.name, str(droplet.public_address)) as agent:
         return agent.node().agent_rss
 
 
@@ -115,7 +115,7 @@ def test_plain_http_is_refused(droplet: Droplet) -> None:
 def test_a_droplet_with_another_certificate_is_refused_before_a_key_is_sent(lab: Lab, droplet: Droplet) -> None:
     with (
         pytest.raises(AgentRefused, match="another certificate"),
-        connect("another token", droplet.name, str(droplet.public_address)),
+        connect(keys.Ring("another token"), droplet.name, str(droplet.public_address)),
     ):
         pytest.fail("it was trusted")
 

@@ -15,7 +15,7 @@ from tasks import peers
 from tests.flows.fleet_of_fakes import Fleet
 from tests.flows.machines import Machine
 
-SECRET = keys.peer_secret("dop_v1_x", "demo/prod")
+SECRET = keys.peer_secret(keys.seed("dop_v1_x"), "demo/prod")
 
 
 def stranger(machine: Machine, virtual: str = "198.18.9.9") -> wire.Peer:

@@ -52,6 +52,8 @@ LOGGING = (
     "removal",
     "roll_report",
     "rolls",
+    "rotation",
+    "rotation_report",
     "soak_rollbacks",
     "soaks",
     "tombstones",
@@ -186,7 +188,7 @@ def _without_prefect(patch: pytest.MonkeyPatch, runs: Runs) -> None:
     patch.setattr("tasks.kept._mirror", lambda *_: None)
     patch.setattr("tasks.mirrors._mirror", lambda *_: None)
     patch.setattr("tasks.mirrors.documents", dict)
-    for name in ("mirrors", "pruning"):
+    for name in ("former_tokens", "mirrors", "pruning"):
         patch.setattr(f"tasks.{name}.list_environments", list)
     for name in LOGGING:
         patch.setattr(f"tasks.{name}.get_run_logger", lambda: SILENT)

@@ -31,7 +31,7 @@ def fresh(tmp_path: Path) -> Iterator[NewDroplet]:
 
 
 def test_the_first_contact_hands_over_the_secret_and_the_agent_comes_back_under_it(fresh: NewDroplet) -> None:
-    with connect(TOKEN, DROPLET, "127.0.0.1", fresh.port) as client:
+    with connect(keys.Ring(TOKEN), DROPLET, "127.0.0.1", fresh.port) as client:
         assert client.node().droplet == DROPLET
     secret = fresh.state / "secret"
     assert secret.read_text() == SECRET
@@ -40,7 +40,7 @@ def test_the_first_contact_hands_over_the_secret_and_the_agent_comes_back_under_
 
 
 def test_after_the_first_contact_the_boot_secret_opens_nothing(fresh: NewDroplet) -> None:
-    with connect(TOKEN, DROPLET, "127.0.0.1", fresh.port) as client:
+    with connect(keys.Ring(TOKEN), DROPLET, "127.0.0.1", fresh.port) as client:
         client.ping()
     with open_http(BOOT, DROPLET, "127.0.0.1", fresh.port) as http, pytest.raises(AgentRefused):
         AgentClient(http).enrol(ENROL)
@@ -52,9 +52,9 @@ def test_after_the_first_contact_the_boot_secret_opens_nothing(fresh: NewDroplet
 
 def test_a_second_contact_finds_the_droplet_as_the_first_left_it(fresh: NewDroplet) -> None:
     for _ in range(2):
-        with connect(TOKEN, DROPLET, "127.0.0.1", fresh.port) as client:
+        with connect(keys.Ring(TOKEN), DROPLET, "127.0.0.1", fresh.port) as client:
             assert client.ping().ok
-    with connect(TOKEN, DROPLET, "127.0.0.1", fresh.port) as client, pytest.raises(AgentProblem) as caught:
+    with connect(keys.Ring(TOKEN), DROPLET, "127.0.0.1", fresh.port) as client, pytest.raises(AgentProblem) as caught:
         client.enrol(ENROL)
     assert caught.value.problem.code in {"not_found", "method_not_allowed"}
 
@@ -63,7 +63,7 @@ def test_two_controllers_at_the_same_first_contact_both_get_through(fresh: NewDr
     met: list[str] = []
 
     def meet() -> bool:
-        with suppress(AgentUnreachable), connect(TOKEN, DROPLET, "127.0.0.1", fresh.port) as client:
+        with suppress(AgentUnreachable), connect(keys.Ring(TOKEN), DROPLET, "127.0.0.1", fresh.port) as client:
             met.append(client.node().droplet)
             return True
         return False  # the agent is on its way back: whoever hears nothing calls again
@@ -75,7 +75,7 @@ def test_two_controllers_at_the_same_first_contact_both_get_through(fresh: NewDr
 
 
 def test_a_controller_with_another_token_is_refused_and_leaves_the_droplet_as_it_was(fresh: NewDroplet) -> None:
-    with pytest.raises(AgentRefused), connect("another-token", DROPLET, "127.0.0.1", fresh.port):
+    with pytest.raises(AgentRefused), connect(keys.Ring("another-token"), DROPLET, "127.0.0.1", fresh.port):
         pass
     assert (fresh.etc / "boot.key").exists()
     assert not (fresh.state / "secret").exists()

@@ -108,7 +108,7 @@ def test_an_end_with_another_certificate_is_refused_and_hears_no_key(tmp_path: P
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=listen, args=(server,))
         thread.start()
-        with pytest.raises(AgentRefused), connect(TOKEN, DROPLET, *server.getsockname()):
+        with pytest.raises(AgentRefused), connect(keys.Ring(TOKEN), DROPLET, *server.getsockname()):
             pass
         thread.join(10)
         assert not thread.is_alive()
@@ -116,7 +116,7 @@ def test_an_end_with_another_certificate_is_refused_and_hears_no_key(tmp_path: P
 
 
 def test_a_port_where_nobody_listens_is_unreachable_not_refused() -> None:
-    with pytest.raises(AgentUnreachable), connect(TOKEN, DROPLET, "127.0.0.1", free_port()):
+    with pytest.raises(AgentUnreachable), connect(keys.Ring(TOKEN), DROPLET, "127.0.0.1", free_port()):
         pass
 
 
@@ -127,14 +127,14 @@ def test_a_protocol_two_versions_apart_is_told_and_one_is_fine(tmp_path: Path, a
     ping = JSONResponse({"ok": True, "version": "9", "api": api})
     with serving(ping, chosen) as port:
         if accepted:
-            with connect(TOKEN, DROPLET, "127.0.0.1", port) as client:
+            with connect(keys.Ring(TOKEN), DROPLET, "127.0.0.1", port) as client:
                 assert client.ping().api == api
         else:
-            with pytest.raises(AgentProblem) as caught, connect(TOKEN, DROPLET, "127.0.0.1", port):
+            with pytest.raises(AgentProblem) as caught, connect(keys.Ring(TOKEN), DROPLET, "127.0.0.1", port):
                 pass
             assert caught.value.problem.code == "version"
             assert ("Run upgrade-agents" in caught.value.problem.hint) == (api < wire.API_VERSION)
-            with connect(TOKEN, DROPLET, "127.0.0.1", port, any_version=True) as client:  # to be upgraded
+            with connect(keys.Ring(TOKEN), DROPLET, "127.0.0.1", port, any_version=True) as client:  # to be upgraded
                 assert client.ping().api == api
 
 
@@ -143,7 +143,7 @@ def test_an_answer_without_the_envelope_is_strange_and_not_a_crash(tmp_path: Pat
     with (
         serving(JSONResponse({"detail": "nginx"}, 502), chosen) as port,
         pytest.raises(AgentProblem) as caught,
-        connect(TOKEN, DROPLET, "127.0.0.1", port),
+        connect(keys.Ring(TOKEN), DROPLET, "127.0.0.1", port),
     ):
         pass
     assert caught.value.problem.code == "strange"
@@ -152,7 +152,7 @@ def test_an_answer_without_the_envelope_is_strange_and_not_a_crash(tmp_path: Pat
 def test_a_proxy_of_the_environment_is_not_used(lab: Droplet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{free_port()}")
-    with connect(TOKEN, DROPLET, "127.0.0.1", lab.port) as client:
+    with connect(keys.Ring(TOKEN), DROPLET, "127.0.0.1", lab.port) as client:
         assert client.ping().ok
 
 

@@ -83,3 +83,24 @@ def test_the_certificate_names_the_droplet() -> None:
     certificate = x509.load_pem_x509_certificate(identity.certificate)
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == [DROPLET]
+
+
+def test_every_number_and_every_token_gives_another_secret_and_the_first_is_that_of_the_first_contact() -> None:
+    found = {keys.droplet_secret(token, DROPLET, number) for token in (TOKEN, "another") for number in range(1, 50)}
+    assert len(found) == 98
+    assert keys.droplet_secret(TOKEN, DROPLET, 1) == keys.droplet_secret(TOKEN, DROPLET)
+
+
+def test_a_ring_tries_the_present_token_and_the_newest_key_first_and_one_more_than_it_knows_of() -> None:
+    ring = keys.Ring("new", former="old", numbers=(1, 3))
+    tried = [(one.number, one.current) for one in ring.openings(DROPLET)]
+    assert tried == [(3, True), (1, True), (4, True), (3, False), (1, False), (4, False)]
+    assert ring.openings(DROPLET)[0].secret == keys.droplet_secret("new", DROPLET, 3)
+    assert ring.boots(DROPLET) == (keys.boot_secret("new", DROPLET), keys.boot_secret("old", DROPLET))
+
+
+def test_neither_a_ring_nor_what_it_opens_by_shows_a_secret() -> None:
+    ring = keys.Ring("dop_v1_new", former="dop_v1_old")
+    shown = f"{ring!r} {ring.openings(DROPLET)!r}"
+    assert "dop_v1" not in shown
+    assert [one.secret for one in ring.openings(DROPLET) if one.secret in shown] == []
