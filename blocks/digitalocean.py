@@ -40,12 +40,12 @@ class DigitalOceanCredentials(Block):
         min_length=1,
     )
     former_token: OptionalToken = Field(
-        SecretStr(""),
+        default=SecretStr(""),
         title="Former token",
         description="The token before, while droplets still answer to keys from it; rotate-keys takes it out.",
     )
     seed: OptionalToken = Field(
-        SecretStr(""),
+        default=SecretStr(""),
         title="Seed",
         description="What releases are named by and droplets know each other by, so that both outlive a token. Empty: "
         "it follows from the token.",

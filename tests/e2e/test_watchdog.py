@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from agent import keys
 from agent.client import connect
 from tests.e2e.lab import Lab
 from tests.e2e.scenes import containers, eventually, ours
@@ -59,7 +60,7 @@ def test_a_restart_of_docker_is_no_event_for_containers(lab: Lab) -> None:
 
 def test_a_droplet_says_how_it_is_itself(lab: Lab) -> None:
     droplet = lab.droplet(ours(lab)[0])
-    with connect(lab.tokens["digitalocean"], droplet.name, str(droplet.public_address)) as agent:
+    with connect(keys.Ring(lab.tokens["digitalocean"]), droplet.name, str(droplet.public_address)) as agent:
         found = agent.node().vitals
     assert set(found) == {"disk", "memory", "certificate", "clock"}
     assert (found["certificate"].verdict, found["clock"].verdict) == ("healthy", "healthy"), found

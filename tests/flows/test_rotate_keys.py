@@ -51,7 +51,8 @@ def has_key(fleet: Fleet, number: int, token: str = OLD) -> bool:
 
 def opens(machine: Machine, secret: str, key: str) -> bool:
     """Whether an agent under this secret takes this API key."""
-    with way.open_http(secret, machine.name, machine.address, wire.PORT) as http:
+    # Where the lane leads calls to its machines.
+    with way.open_http(secret, machine.name, machine.address, wire.PORT) as http:  # type: ignore[attr-defined]
         http.headers[wire.KEY_HEADER] = keys.api_key(key)
         try:
             AgentClient(http).containers()

@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as chosen
 from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode
+from schemathesis.core.result import Ok
+from schemathesis.core.transport import Response
 from starlette.types import ASGIApp
 
 from agent import keys, wire
@@ -63,12 +65,15 @@ def agent(tmp_path: Path) -> Iterator[Agent]:
         yield Agent(guarded(create_api(context), found), context, engine)
 
 
-def anybody(agent: Agent, case: Case) -> dict[str, str]:
+Called = Callable[["Agent", Case[Any]], dict[str, str]]
+
+
+def anybody(agent: Agent, case: Case[Any]) -> dict[str, str]:
     """A call as the document has it."""
     return agent.headers
 
 
-def the_holder(agent: Agent, case: Case) -> dict[str, str]:
+def the_holder(agent: Agent, case: Case[Any]) -> dict[str, str]:
     """A call about the service that is there, by whoever holds its lease."""
     for name in NAMED:
         if name in (case.path_parameters or {}):
@@ -77,11 +82,12 @@ def the_holder(agent: Agent, case: Case) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("caller", [anybody, the_holder])
-def test_no_call_whatever_makes_the_agent_fail(agent: Agent, caller: Callable[[Agent, Case], dict[str, str]]) -> None:
+def test_no_call_whatever_makes_the_agent_fail(agent: Agent, caller: Called) -> None:
     logging.getLogger("agent").setLevel(logging.CRITICAL)
     document = schemathesis.openapi.from_asgi("/openapi.json", agent.app, headers=agent.headers)
     failed: list[str] = []
     for found in document.get_all_operations():
+        assert isinstance(found, Ok)
         operation = found.ok()
         for mode in GenerationMode:
 
@@ -89,7 +95,7 @@ def test_no_call_whatever_makes_the_agent_fail(agent: Agent, caller: Callable[[A
                 max_examples=EXAMPLES, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
             )
             @given(operation.as_strategy(generation_mode=mode))
-            def ask(case: Case) -> None:
+            def ask(case: Case[Any]) -> None:
                 reply = case.call(headers=caller(agent, case))
                 failed.extend(wrong(f"{case.method} {case.path}", reply))
 
@@ -98,7 +104,7 @@ def test_no_call_whatever_makes_the_agent_fail(agent: Agent, caller: Callable[[A
     assert failed == []
 
 
-def wrong(call: str, reply: httpx.Response) -> list[str]:
+def wrong(call: str, reply: Response) -> list[str]:
     """What is wrong with an answer."""
     said = f"{call}: {reply.status_code} {reply.text[:200]}"
     if reply.status_code >= 500:

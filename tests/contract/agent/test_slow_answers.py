@@ -77,6 +77,7 @@ def test_many_slow_containers_make_a_long_round_and_no_hung_watchdog(
         alive.append(dog.alive())
 
     with Trickle((b"HTTP/1.1 503 -\r\n\r\n", b""), asked) as server, Crowd() as engine:
+        assert isinstance(engine, Crowd)
         dog = Watchdog(tmp_path / "watchdog.json", engine, Leases(tmp_path / "leases.json", clock), clock=clock)
         one = behind(server, engine)
         engine.shown = tuple(replace(one, id=f"{one.id}{number}") for number in range(6))
