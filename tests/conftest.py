@@ -45,11 +45,13 @@ GROUPS = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of several processes, one begins with the installation and one with Prefect: they take longest.
 
-    In one process the installation comes last: it goes on working while it is there.
+    In one process the installation comes last: it goes on working while it is there. What takes its service away
+    comes after all that needs it.
     """
     several = "PYTEST_XDIST_WORKER" in os.environ
     order = ("installation", "prefect", "") if several else ("prefect", "", "installation")
     items.sort(key=lambda item: order.index(found if (found := group(item.nodeid)) in order else ""))
+    items.sort(key=lambda item: item.nodeid.startswith("tests/e2e/test_undeploy"))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
