@@ -11,20 +11,28 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from typing import Final
+
+SHORTEST: Final = 0.001
+"""Seconds: to a socket, none at all would mean that it never waits."""
 
 
 class Deadline:
     """The moment at which something has to be over, `seconds` from now, by a clock that nobody sets."""
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
         self._end = time.monotonic() + seconds
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has come."""
+        return time.monotonic() >= self._end
 
     def left(self) -> float:
         """Seconds until then. Raises TimeoutError when there are none."""
-        if (left := self._end - time.monotonic()) <= 0:
+        if self.is_over:
             raise TimeoutError("timed out")
-        return left
+        return max(self._end - time.monotonic(), SHORTEST)
 
 
 def connect(host: str, port: int, deadline: Deadline) -> socket.socket:
@@ -64,7 +72,7 @@ def cut(connection: socket.socket, deadline: Deadline) -> Iterator[None]:
         try:
             yield
         except (OSError, http.client.HTTPException) as error:
-            if over.is_set():
+            if over.is_set() or deadline.is_over:
                 raise TimeoutError("timed out") from error
             raise
         finally:

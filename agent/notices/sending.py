@@ -5,18 +5,21 @@ from __future__ import annotations
 import http.client
 import json
 import smtplib
+import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Any, Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from agent import wire
+from agent.deadlines import Deadline, connect, cut
 from agent.notices.messages import Message, document, text, title
 
-DELIVER_SECONDS: Final = 10.0
-"""How long a channel may keep us waiting at each step of a conversation."""
+DELIVER_SECONDS: Final = 20.0
+"""How long a conversation with a channel may take, all of it; mail servers greet late."""
 _BUSY: Final = frozenset({408, 425, 429})
 
 
@@ -40,7 +43,7 @@ def deliver(channel: wire.Channel, message: Message, seconds: float = DELIVER_SE
     Args:
         channel: where to.
         message: what.
-        seconds: how long each step of the conversation may take.
+        seconds: how long the whole conversation may take.
 
     Raises:
         NotDelivered: the channel did not take it, or did not answer.
@@ -60,7 +63,7 @@ def deliver(channel: wire.Channel, message: Message, seconds: float = DELIVER_SE
 
 
 def visit(url: str, seconds: float = DELIVER_SECONDS) -> None:
-    """Asks an address once, for nothing but to have asked.
+    """Asks an address once, for nothing but to have asked; `seconds` are for all of it.
 
     Raises:
         NotDelivered: it did not answer with success.
@@ -81,26 +84,29 @@ def _post(
 
 def _ask(method: str, url: str, body: bytes | None, headers: dict[str, str], seconds: float) -> int:
     """The status of the answer, whose body nobody reads; follows nobody elsewhere."""
-    parts = urlsplit(url)
-    connection = _connection(parts, seconds)
-    try:
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request(method, path, body, {"User-Agent": "deployer", "Connection": "close", **headers})
-        return connection.getresponse().status
-    finally:
-        connection.close()
+    parts, deadline = urlsplit(url), Deadline(seconds)
+    host, path = parts.hostname or "", (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    tls = parts.scheme != "http"
+    kind = http.client.HTTPSConnection if tls else http.client.HTTPConnection
+    with closing(kind(host, parts.port)) as asking, _opened(host, asking.port, deadline, tls=tls) as asking.sock:
+        asking.request(method, path, body, {"User-Agent": "deployer", "Connection": "close", **headers})
+        return asking.getresponse().status
+
+
+@contextmanager
+def _opened(host: str, port: int, deadline: Deadline, *, tls: bool) -> Iterator[socket.socket]:
+    """A connection that ends at the deadline, whatever the other end sends by then."""
+    with closing(connect(host, port, deadline)) as plain, cut(plain, deadline):
+        if tls:
+            with ssl.create_default_context().wrap_socket(plain, server_hostname=host) as sealed:
+                yield sealed
+        else:
+            yield plain
 
 
 def _check(where: str, status: int) -> None:
     if not 200 <= status < 300:
         raise NotDelivered(where, f"it answered {status}", passing=status in _BUSY or status >= 500)
-
-
-def _connection(parts: SplitResult, seconds: float) -> http.client.HTTPConnection:
-    if parts.scheme == "http":
-        return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=seconds)
-    context = ssl.create_default_context()
-    return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=seconds, context=context)
 
 
 def _mail(channel: wire.MailChannel, message: Message, seconds: float) -> None:
@@ -109,7 +115,7 @@ def _mail(channel: wire.MailChannel, message: Message, seconds: float) -> None:
     mail["Date"] = format_datetime(message.at)
     mail.set_content(text(message))
     try:
-        with _smtp(channel, seconds) as smtp:
+        with _smtp(channel, Deadline(seconds)) as smtp:
             if channel.user:
                 smtp.login(channel.user, channel.password)
             smtp.send_message(mail)
@@ -120,18 +126,28 @@ def _mail(channel: wire.MailChannel, message: Message, seconds: float) -> None:
         raise NotDelivered(place(channel), "it refused every recipient", passing=False) from None
 
 
-def _smtp(channel: wire.MailChannel, seconds: float) -> smtplib.SMTP:
-    context = ssl.create_default_context()
-    if channel.security == "tls":
-        return smtplib.SMTP_SSL(channel.host, channel.port, timeout=seconds, context=context)
-    smtp = smtplib.SMTP(channel.host, channel.port, timeout=seconds)
-    try:
+@contextmanager
+def _smtp(channel: wire.MailChannel, deadline: Deadline) -> Iterator[smtplib.SMTP]:
+    with (
+        _opened(channel.host, channel.port, deadline, tls=channel.security == "tls") as connection,
+        _Smtp(channel.host, connection) as smtp,
+    ):
         if channel.security == "starttls":
-            smtp.starttls(context=context)
-    except BaseException:
-        smtp.close()
-        raise
-    return smtp
+            smtp.starttls(context=ssl.create_default_context())
+        yield smtp
+
+
+class _Smtp(smtplib.SMTP):
+    """A conversation over a connection that is open, and bounded, already."""
+
+    def __init__(self, host: str, connection: socket.socket) -> None:
+        self._given = connection
+        super().__init__(host)
+
+    def connect(self, host: str = "localhost", port: int = 0, source_address: Any = None) -> tuple[int, bytes]:
+        """Hears the greeting; called when it is made."""
+        self.sock, self.file = self._given, None
+        return self.getreply()
 
 
 def _plain(words: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import subprocess
 import threading
 from collections import deque
@@ -26,6 +27,7 @@ PROGRAM: Final = "/usr/bin/docker"
 SILENCE_SECONDS: Final = 600.0
 """How long a step may say nothing."""
 END_SECONDS: Final = 10.0
+"""How long a builder may take to end, once it was told to or has closed its output."""
 LINE_BYTES: Final = 1 << 16
 REASON_LINES: Final = 5
 """How many of the last lines an error repeats."""
@@ -85,7 +87,8 @@ class BuildKitStream:
         """End it, from any thread, any number of times."""
         self._process.kill()
         with self._lock:
-            self._process.wait()
+            with suppress(subprocess.TimeoutExpired):  # the kernel holds it: its secrets go all the same
+                self._process.wait(END_SECONDS)
             self._feeder.join(END_SECONDS)
             with suppress(ValueError):  # somebody is inside, and sees the end of the output now
                 self._events.close()
@@ -111,10 +114,18 @@ class BuildKitStream:
                 if shown:
                     self._last.append(shown)
                     yield wire.BuildEvent(line=shown)
-        code = self._process.wait()
-        end = self._end(code)
+        end = self._end(self._code())
         self.close()
         yield end
+
+    def _code(self) -> int:
+        """Its exit code; one that has said its last word and does not end is ended, and has failed."""
+        try:
+            return self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        self._last.append(f"its builder did not end within {END_SECONDS:g} s of its last word")
+        return -signal.SIGKILL
 
     def _end(self, code: int) -> wire.BuildEvent:
         if code == 0:

@@ -28,9 +28,9 @@ class Trickle:
         self._threads = [Thread(target=self._serve, daemon=True)]
         self._threads[0].start()
 
-    def url(self) -> str:
+    def url(self, path: str = "/") -> str:
         """Its address."""
-        return f"http://{self.address}:{self.port}/"
+        return f"http://{self.address}:{self.port}{path}"
 
     def __enter__(self) -> Trickle:
         return self

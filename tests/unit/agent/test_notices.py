@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from agent import wire
 from agent.notices import Line, Message, NotDelivered, deliver, document, text, title, visit
 from tests.fakes.receiver import MailServer, Receiver
+from tests.fakes.trickle import HTTP, SMTP, Trickle
 
 AT = datetime(2026, 11, 24, 2, 15, tzinfo=UTC)
 LINE = Line("hello on shop-prod-1a2b3c", "healthy", "unhealthy", "nobody listens on 8080", AT, "See the flow `logs`.")
@@ -20,13 +21,13 @@ MESSAGE = Message("shop-prod", AT, (LINE,), "the controller desk")
 SECRET = "T0p-s3cret"
 
 
-def channel(receiver: Receiver, kind: str = "webhook", **more: Any) -> wire.Channel:
+def channel(receiver: Receiver | Trickle, kind: str = "webhook", **more: Any) -> wire.Channel:
     """A channel to a receiver, whose address holds a secret."""
     given = {"kind": kind, "url": receiver.url(f"/{SECRET}?x=1"), **more}
     return TypeAdapter[wire.Channel](wire.Channel).validate_python(given)
 
 
-def mail(server: MailServer, **more: Any) -> wire.MailChannel:
+def mail(server: MailServer | Trickle, **more: Any) -> wire.MailChannel:
     """A channel to a mail server of this machine."""
     given = {
         "kind": "mail",
@@ -135,6 +136,19 @@ def test_a_channel_where_nobody_listens_may_another_time() -> None:
     with pytest.raises(NotDelivered, match=r"^webhook \(127\.0\.0\.1\) did not take .*Connection refused$") as caught:
         deliver(gone, MESSAGE)
     assert caught.value.passing
+
+
+@pytest.mark.parametrize("kind", ["webhook", "slack", "mail"])
+def test_a_channel_that_answers_byte_by_byte_is_not_waited_for_beyond_its_time(kind: str) -> None:
+    with Trickle(SMTP if kind == "mail" else HTTP) as server, pytest.raises(NotDelivered) as caught:
+        deliver(mail(server) if kind == "mail" else channel(server, kind), MESSAGE, seconds=0.3)
+    assert str(caught.value) == f"{kind} (127.0.0.1) did not take what it was sent: TimeoutError"
+    assert caught.value.passing
+
+
+def test_a_visit_that_is_answered_byte_by_byte_has_an_end() -> None:
+    with Trickle() as server, pytest.raises(NotDelivered, match=r"^heartbeat \(127\.0\.0\.1\) .*: TimeoutError$"):
+        visit(server.url(), seconds=0.3)
 
 
 def test_the_address_of_a_channel_is_in_no_repr() -> None:
