@@ -16,6 +16,7 @@ from agent.server.drills import Drills
 from agent.server.images import Images
 from agent.server.leases import Leases
 from agent.server.limits import AccessLog, Gate
+from agent.server.manifests import Manifests
 from agent.server.pauses import Pauses
 from agent.server.peers import Peers, peers_of
 from agent.server.ports import Engine, Router
@@ -27,6 +28,7 @@ from agent.server.routes import (
     images,
     inventory,
     leases,
+    manifests,
     node,
     pauses,
     peers,
@@ -86,6 +88,7 @@ def create_context(
         drills=Drills(settings),
         vigil=Vigil(settings.droplet, settings.state, settings.secret),
         pauses=Pauses(settings.state / "pauses.json"),
+        manifests=Manifests(settings.state / "manifests"),
         stop=stop,
     )
 
@@ -101,6 +104,7 @@ def create_api(context: Context) -> FastAPI:
         routing,
         peers,
         pauses,
+        manifests,
         inventory,
         upgrades,
         uploads,

@@ -51,6 +51,7 @@ from agent.wire.images import BuildEvent, Image, ImageMissing, ImagePull, ImageQ
 from agent.wire.inventory import Inventory
 from agent.wire.jobs import JobRun, JobRuns
 from agent.wire.leases import Lease, LeaseRequest, Leases
+from agent.wire.manifests import HeldManifest, Manifest, Manifests
 from agent.wire.node import Disk, Enrol, LogLine, Logs, Node, Ping
 from agent.wire.notices import (
     HEALTH_ROUND,
@@ -108,6 +109,7 @@ __all__ = [
     "Examine",
     "Found",
     "Health",
+    "HeldManifest",
     "HeldPauses",
     "Host",
     "Image",
@@ -129,6 +131,8 @@ __all__ = [
     "Look",
     "MailChannel",
     "Maintenance",
+    "Manifest",
+    "Manifests",
     "Name",
     "Neighbour",
     "Node",
