@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from prefect.blocks.core import Block
 from prefect.types import SecretDict
@@ -20,8 +20,13 @@ from blocks.images import (
 )
 from blocks.kinds import ScheduledService, ServiceKind, TcpService, Volume, WebService, WorkerService
 from fleet import spec
+from fleet.errors import InvalidInput
+
+GIT_TOKEN: Final = "image.token"  # noqa: S105 - a name
+"""What stands for the token of a private repository where secrets are named."""
 
 __all__ = [
+    "GIT_TOKEN",
     "BuildFromArchive",
     "BuildFromFolder",
     "BuildFromGit",
@@ -77,6 +82,14 @@ class Service(Block):
         title="Secrets",
         description='As JSON: {"API_KEY": "…"}. Each becomes the file /run/secrets/NAME in the container; never an '
         "environment variable. Where there is none the form shows ********; write {} there, and it can be saved.",
+    )
+    missing_secrets: list[str] = Field(
+        default_factory=list,
+        title="Secrets to fill in",
+        description="Names that the service had when `adopt` found it, whose values nobody could read back. Until each "
+        "is filled in above, or taken off this list, a deploy is refused.",
+        examples=[["API_KEY"]],
+        max_length=101,
     )
     volumes: list[Volume] = Field(
         default_factory=list,
@@ -137,6 +150,31 @@ class Service(Block):
         ge=0,
         le=1440,
     )
+
+    def secret_names(self) -> list[str]:
+        """The names of its secrets, those that are still to be filled in among them; never a value."""
+        token = [GIT_TOKEN] if isinstance(self.image, BuildFromGit) and self.image.token else []
+        return sorted({*self.secrets.get_secret_value(), *token, *self.missing()})
+
+    def missing(self) -> list[str]:
+        """Names of secrets that are still to be filled in, since nobody could read them back."""
+        filled = set(self.secrets.get_secret_value())
+        if isinstance(self.image, BuildFromGit) and self.image.token:
+            filled.add(GIT_TOKEN)
+        return sorted(set(self.missing_secrets) - filled)
+
+    def check_complete(self) -> None:
+        """Whether everything is filled in that it had before the controller was lost.
+
+        Raises:
+            InvalidInput: a secret is missing; the message names each.
+        """
+        if missing := self.missing():
+            raise InvalidInput(
+                f"{self.name}: these secrets are missing, as they could not be read back: {', '.join(missing)}.",
+                hint="Fill them in in the Service block; those that it does not need any more, take off the list "
+                "'Secrets to fill in'. Nothing has been changed.",
+            )
 
     def spec(self) -> spec.ServiceSpec:
         """The service as plans know it.

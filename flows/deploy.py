@@ -22,6 +22,7 @@ from tasks import (
     images,
     kept,
     locks,
+    manifests,
     peers,
     plans,
     rollouts,
@@ -93,6 +94,7 @@ def carry_out(order: Order, plan: Plan, lock: Lock, pace: Pace, environment: Env
         report.step("image built")
         report.release = release = plans.name_release(order, image, plan.world, environment)
         if report.is_idle(plan.is_done(release)):
+            report.warnings = manifests.leave_all(order, lock, release, plan, (), environment)
             return
         report.shipments = images.ship_all(hosts[0], hosts[1:], image, environment)
         report.warnings = bases.warn(hosts, order.service.name, image, environment)
@@ -114,4 +116,5 @@ def carry_out(order: Order, plan: Plan, lock: Lock, pace: Pace, environment: Env
         report.step("previous release retired")
         images.prune_all(hosts, environment)
         report.step("old images pruned")
+        report.warnings += manifests.leave_all(order, lock, release, plan, made, environment)
         kept.refresh(environment)

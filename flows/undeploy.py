@@ -6,7 +6,7 @@ from prefect.runtime import flow_run
 
 from blocks.environment import Environment
 from blocks.service import Service
-from tasks import kept, leftovers, peers, proofs, removal, tombstones
+from tasks import kept, leftovers, manifests, peers, proofs, removal, tombstones
 from tasks.locks import WhenLocked
 from tasks.runbooks import runbook
 
@@ -51,6 +51,7 @@ def undeploy(
         removal.hide(plan, where)
         tombstones.place_all(plan, where)
         failed = removal.clear_all(plan, held, where)
+        failed |= manifests.forget_all(scope, plan, held, world, where)
         failed |= removal.end_all(plan, held, where)
         failed |= peers.forget(where)
         left = removal.decide(scope, leftovers.observe(scope, where, names))

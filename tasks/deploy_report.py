@@ -39,7 +39,7 @@ class Report:
     shipments: Sequence[Shipment] = ()
     states: Sequence[tuple[Container, ...]] = ()
     statuses: dict[str, int] = field(default_factory=dict)
-    warnings: Sequence[str] = ()
+    warnings: list[str] = field(default_factory=list)
     """What somebody should look at, although all went well."""
     steps: list[tuple[str, float]] = field(default_factory=list)
     serves: bool = False

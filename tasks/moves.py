@@ -17,7 +17,7 @@ from fleet import naming
 from fleet.errors import DeployerError
 from fleet.roll import Move, Moving
 from fleet.state import Droplet, Image
-from tasks import containers, dns, droplets, images, peers, removal, verifying
+from tasks import containers, dns, droplets, images, manifests, peers, removal, verifying
 from tasks.agents import reach
 from tasks.locks import Lock
 from tasks.policy import gather, reason, step
@@ -51,6 +51,7 @@ def bring(move: Move, new: Droplet, held: Locks, environment: Environment) -> No
         halt(one, move.old, held[one.container], environment)
         prepare(one, new, held[one.container], environment)
     _each("Promoting", waiting, lambda one: promote.submit(one, new, held[one.container], environment))
+    manifests.hand_on(held, new, environment)
 
 
 @contextmanager

@@ -7,12 +7,13 @@ import hmac
 import secrets
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from prefect import get_run_logger
 
 from agent.client import AgentClient, AgentProblem
+from blocks import manifest
 from blocks.environment import Environment
 from blocks.release import Release
 from blocks.service import Service
@@ -42,6 +43,8 @@ class Order:
     service: ServiceSpec
     to_approve: bool = False
     """Whether somebody is to approve it: then what the image is made of counts among what must not move."""
+    manifest: str = field(default="", repr=False)
+    """What is left of the service on its droplets once it serves."""
 
     @property
     def title(self) -> str:
@@ -66,6 +69,7 @@ def check(service: Service, snapshot: Snapshot | None = None) -> Order:
         InvalidInput: a value cannot work; the message says what to write instead.
         Refused: a token was not accepted.
     """
+    service.check_complete()
     environment, spec = service.environment.spec(snapshot), service.spec()
     sources.check(spec.source)
     if isinstance(spec.runs, Tcp):
@@ -73,7 +77,7 @@ def check(service: Service, snapshot: Snapshot | None = None) -> Order:
     owner = service.environment.digitalocean.client().account.read_owner()
     service.environment.cloudflare.client().read_zone()
     check_region(service.environment, environment)
-    return Order(owner, environment, spec, service.environment.approval)
+    return Order(owner, environment, spec, service.environment.approval, manifest.write(service))
 
 
 @step("{service.name}: read what was filled in")

@@ -194,6 +194,18 @@ class AgentClient(ImageCalls):
         """Hand over all pauses of one controller; gives what all of them have handed over."""
         return self._call(wire.PauseBook, "PUT", f"/pauses/{controller}", body)
 
+    def manifests(self) -> wire.Manifests:
+        """What the environment's services were to be when they were deployed last."""
+        return self._call(wire.Manifests, "GET", "/manifests")
+
+    def keep_manifest(self, name: str, body: wire.Manifest) -> wire.Manifests:
+        """Leave what a service is to be with the droplet; gives all that it keeps."""
+        return self._call(wire.Manifests, "PUT", f"/manifests/{name}", body, headers=self._fence)
+
+    def forget_manifest(self, name: str) -> wire.Manifests:
+        """Have the droplet forget what a service was to be; none is fine."""
+        return self._call(wire.Manifests, "DELETE", f"/manifests/{name}", headers=self._fence)
+
     def examine(self, body: wire.Examine) -> wire.Examination:
         """Have the droplet look at itself: what a snapshot's first droplet is asked."""
         return self._call(wire.Examination, "POST", "/examine", body, seconds=EXAMINE_SECONDS)

@@ -16,6 +16,7 @@ from agent.server.drills import Drills
 from agent.server.images import Images
 from agent.server.leases import Leases
 from agent.server.limits import AccessLog, Gate
+from agent.server.manifests import Manifests
 from agent.server.own_key import OwnKey
 from agent.server.pauses import Pauses
 from agent.server.peers import Peers, peers_of
@@ -29,6 +30,7 @@ from agent.server.routes import (
     inventory,
     key,
     leases,
+    manifests,
     node,
     pauses,
     peers,
@@ -89,6 +91,7 @@ def create_context(
         vigil=Vigil(settings.droplet, settings.state, settings.sealed_under),
         pauses=Pauses(settings.state / "pauses.json"),
         own_key=OwnKey(settings),
+        manifests=Manifests(settings.state / "manifests"),
         stop=stop,
     )
 
@@ -104,6 +107,7 @@ def create_api(context: Context) -> FastAPI:
         routing,
         peers,
         pauses,
+        manifests,
         inventory,
         upgrades,
         uploads,

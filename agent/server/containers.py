@@ -8,6 +8,7 @@ from agent import wire
 from agent.runs import Runs
 from agent.server import instances, table
 from agent.server.errors import Failure
+from agent.server.manifests import Manifests
 from agent.server.ports import Count, Engine, EngineError, Instance, Router, RouterError, full_name
 from agent.server.slots import Service
 
@@ -68,10 +69,10 @@ def restart(service: Service) -> bool:
     return True
 
 
-def remove(service: Service, runs: Runs | None = None) -> bool:
+def remove(service: Service, runs: Runs | None = None, manifests: Manifests | None = None) -> bool:
     """Take the service off the droplet: its routes, then, drained, all its containers, the current one last.
 
-    Extra containers of overlapping runs and the records in `runs` go too; named volumes stay.
+    Extra containers of overlapping runs, the records in `runs` and the manifest go too; named volumes stay.
     """
     slots = service.slots()
     changed = service.show(None, None)
@@ -83,6 +84,7 @@ def remove(service: Service, runs: Runs | None = None) -> bool:
         service.engine.remove(instance.full_name)
         changed = True
     changed = service.engine.remove_runs(service.name) > 0 or changed
+    changed = (manifests is not None and manifests.remove(service.name)) or changed
     return (runs is not None and runs.remove(service.name)) or changed
 
 

@@ -12,6 +12,7 @@ from agent.server.cursors import Cursors
 from agent.server.drills import Drills
 from agent.server.images import Images
 from agent.server.leases import Leases
+from agent.server.manifests import Manifests
 from agent.server.own_key import OwnKey
 from agent.server.pauses import Pauses
 from agent.server.peers import Peers
@@ -44,6 +45,7 @@ class Context:
     vigil: Vigil
     pauses: Pauses
     own_key: OwnKey
+    manifests: Manifests
     stop: Callable[[], None]
     """Ends the process once the present answer is out; systemd starts it again."""
 

@@ -52,6 +52,7 @@ from agent.wire.inventory import Inventory
 from agent.wire.jobs import JobRun, JobRuns
 from agent.wire.keys import KeyState, Turn
 from agent.wire.leases import Lease, LeaseRequest, Leases
+from agent.wire.manifests import HeldManifest, Manifest, Manifests
 from agent.wire.node import Disk, Enrol, LogLine, Logs, Node, Ping
 from agent.wire.notices import (
     HEALTH_ROUND,
@@ -109,6 +110,7 @@ __all__ = [
     "Examine",
     "Found",
     "Health",
+    "HeldManifest",
     "HeldPauses",
     "Host",
     "Image",
@@ -131,6 +133,8 @@ __all__ = [
     "Look",
     "MailChannel",
     "Maintenance",
+    "Manifest",
+    "Manifests",
     "Name",
     "Neighbour",
     "Node",

@@ -17,7 +17,7 @@ from fleet.errors import HostsFailed, PermanentError
 from fleet.remediation.state import Target
 from fleet.replacement import Coming, Dead, Replacement, plan_replacement
 from fleet.state import Droplet, Image
-from tasks import containers, dns, droplets, images, peers, removal, rolls
+from tasks import containers, dns, droplets, images, manifests, peers, removal, rolls
 from tasks.agents import reach
 from tasks.healing import safety, worlds
 from tasks.healing.orders import Order
@@ -83,6 +83,7 @@ def bring(plan: Replacement, new: Droplet, held: Locks, order: Order) -> None:
     if any(one.runs_once for one in ready):
         switch_off(order)
     gather("Promoting", names, [promote.submit(one, new, held[one.container], order.environment) for one in ready])
+    manifests.hand_on(held, new, order.environment)
     prove(new, [one.container for one in plan.services], order.environment)
 
 

@@ -20,6 +20,7 @@ SOON, LATE = timedelta(milliseconds=50), timedelta(seconds=5)
 OLD = timedelta(days=1)
 """Of this age are droplets when they are made: none is young enough to be left alone, or waited for."""
 MODULES = (
+    "adoption",
     "base_images",
     "bases",
     "containers",
@@ -33,6 +34,7 @@ MODULES = (
     "locks",
     "logs",
     "maintenance",
+    "manifests",
     "keys",
     "mirrors",
     "peers",

@@ -110,7 +110,8 @@ def _changing(router: APIRouter, context: Context) -> None:
 
     @router.delete("/{name}", summary="Take the service off the droplet: routes, drain, containers, secrets")
     async def remove(name: Name, fencing: Fencing = None) -> wire.Changed:
-        return await change(name, fencing, partial(containers.remove, runs=Runs(context.settings.state)))
+        runs, manifests = Runs(context.settings.state), context.manifests
+        return await change(name, fencing, partial(containers.remove, runs=runs, manifests=manifests))
 
     @router.delete("/{name}/volumes/{volume}", summary="Remove a named volume and its data; nothing else ever does")
     async def remove_volume(name: Name, volume: VolumeName, fencing: Fencing = None) -> wire.Changed:

@@ -86,6 +86,8 @@ def test_the_document_lists_the_routes_that_the_design_promises(lab: Droplet) ->
         ("GET", "/vigil"),
         ("PUT", "/vigil"),
         ("GET", "/inventory"),
+        ("GET", "/manifests"),
+        *((method, f"/manifests/{NAME}") for method in ("PUT", "DELETE")),
         ("GET", "/upgrade"),
         ("POST", "/upgrade"),
         ("POST", "/upgrade/confirm"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,17 @@ from tests.unit.agent.builders import NAME, release
 
 HOOK = wire.WebhookChannel(kind="webhook", url="https://ops.example.com/")
 PAUSES = wire.Pauses(pauses=(wire.Pause(scope="everything", by="ann", why="we move"),))
-FILES = {"leases.json", "pauses.json", "cursors.json", "watchdog.json", "vigil.json", "vigil.sealed", release(1)}
+MANIFEST = wire.Manifest(release=release(1), written_at=datetime(2026, 11, 24, tzinfo=UTC), by="a run", document="{}")
+FILES = {
+    f"{NAME}.json",
+    "leases.json",
+    "pauses.json",
+    "cursors.json",
+    "watchdog.json",
+    "vigil.json",
+    "vigil.sealed",
+    release(1),
+}
 
 
 def secrets(lab: Droplet) -> SecretFiles:
@@ -35,6 +46,7 @@ def live(lab: Droplet) -> list[Path]:
     secrets(lab).write(NAME, release(1), {"PASSWORD": "hunter2"})
     with lab.client() as client:
         client.write_pauses("0123456789ab", PAUSES)
+        client.keep_manifest(NAME, MANIFEST)
         client.write_vigil(wire.Vigil(environment="demo-prod", channels=(HOOK,), before=()))
         client.node(wire.HEALTH_ROUND)
         client.stop(NAME, wire.Stop(release=release(1), role="current"))
@@ -54,6 +66,7 @@ def test_an_agent_begins_wherever_one_of_its_files_was_cut_off(
                 found = begin(lab)
                 assert len(found.leases.held().leases) == (path.name != "leases.json")
                 assert len(found.pauses.held()) == (path.name != "pauses.json")
+                assert len(found.manifests.read_all()) == (path.name != f"{NAME}.json")
             path.write_bytes(whole)
         begin(lab)
         assert "hunter2" not in caplog.text

@@ -69,7 +69,8 @@ def test_a_builder_that_has_said_its_last_word_and_does_not_end_is_ended(
 
 
 def test_a_builder_that_the_kernel_holds_is_left_to_it_without_its_secrets() -> None:
-    process, gone = Held(["sleep", "60"], stdin=subprocess.PIPE, stdout=subprocess.PIPE), []
+    process = Held(["sleep", "60"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    gone: list[str] = []
     with ExitStack() as stack:
         stack.callback(gone.append, "the secrets")
         stream = BuildKitStream(process, [], {}, stack.pop_all(), lambda: no_image(""))
