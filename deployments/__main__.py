@@ -2,8 +2,8 @@
 
 `up` starts the Prefect server and the worker and registers everything; `apply` only registers, on whatever server
 the settings name; `down` ends what `up` started; `import-compose` makes `Service` blocks of a Compose file; `logs`
-prints a service's lines; `pause` and `resume` are for remediation, and `replay` shows a decision of it. All of them may
-be repeated.
+prints a service's lines; `rotate-tokens` puts another token of a provider in its place; `pause` and `resume` are for
+remediation, and `replay` shows a decision of it. All of them may be repeated.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from rich.console import Console
 
-from deployments import healing, lines, server
+from deployments import healing, lines, server, tokens
 from deployments.processes import ProcessFailed
 from deployments.settings import Settings, load
 from fleet.errors import DeployerError
@@ -36,6 +36,8 @@ def main() -> int:
             return import_compose(settings, arguments)
         if arguments.command == "logs":
             return lines.show(arguments, console)
+        if arguments.command == "rotate-tokens":
+            return tokens.rotate(settings, arguments.provider, console)
         if arguments.command in HEALING:
             return HEALING[arguments.command](settings, arguments, console)
         return {"up": up, "apply": apply, "status": status, "down": down}[arguments.command](settings)
@@ -59,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     compose.add_argument("--dry-run", action="store_true", help="say what would be made, and save nothing")
     lines.add_command(commands)
     healing.add_commands(commands)
+    tokens.add_command(commands)
     return made
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import cast
+
 from prefect.blocks.core import Block
+from pydantic import SecretStr
 
 from blocks.base_image import BaseImage
 from blocks.cloudflare import CloudflareCredentials
@@ -39,9 +43,7 @@ async def ensure_documents(settings: Settings) -> list[str]:
     if not (settings.digitalocean_token and settings.cloudflare_token and settings.cloudflare_zone):
         return ["Block documents: none; put both tokens and the zone into .env, or fill the blocks in by hand"]
     ca_file = settings.ca_file.resolve() if settings.ca_file else None
-    digitalocean = DigitalOceanCredentials(
-        token=settings.digitalocean_token, api_url=settings.digitalocean_api_url, ca_file=ca_file
-    )
+    digitalocean = await _digitalocean(settings.digitalocean_token, settings, ca_file)
     cloudflare = CloudflareCredentials(
         token=settings.cloudflare_token,
         zone=settings.cloudflare_zone,
@@ -52,6 +54,34 @@ async def ensure_documents(settings: Settings) -> list[str]:
     await digitalocean.save("digitalocean", overwrite=True)
     await cloudflare.save("cloudflare", overwrite=True)
     return ["Blocks: digitalocean, cloudflare", await _environment(settings)]
+
+
+def succeed(kept: DigitalOceanCredentials, wanted: DigitalOceanCredentials) -> DigitalOceanCredentials:
+    """What takes the place of the credentials that are kept, so that no droplet is cut off by a token that is new.
+
+    The token before becomes the former one, and the seed that followed from it is kept.
+    """
+    old, same = kept.token.get_secret_value(), kept.token == wanted.token
+    former = kept.former_token.get_secret_value() if same else old
+    seed = kept.seed.get_secret_value() or (wanted.seed.get_secret_value() if same else kept.seed_value())
+    return DigitalOceanCredentials(
+        token=wanted.token,
+        former_token=SecretStr(former),
+        seed=SecretStr(seed),
+        api_url=wanted.api_url,
+        ca_file=wanted.ca_file,
+    )
+
+
+async def _digitalocean(token: SecretStr, settings: Settings, ca_file: Path | None) -> DigitalOceanCredentials:
+    wanted = DigitalOceanCredentials(
+        token=token, seed=settings.seed or SecretStr(""), api_url=settings.digitalocean_api_url, ca_file=ca_file
+    )
+    try:
+        kept = cast(DigitalOceanCredentials, await DigitalOceanCredentials.aload("digitalocean"))
+    except ValueError:  # Prefect's word for a document that is not there
+        return wanted
+    return succeed(kept, wanted)
 
 
 async def _environment(settings: Settings) -> str:

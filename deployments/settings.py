@@ -33,6 +33,8 @@ class Settings(HealingSettings):
     retention_days: int = Field(30, ge=1, le=3650)
     """How long finished runs are kept; events stay for a week at most."""
     digitalocean_token: SecretStr | None = None
+    seed: SecretStr | None = None
+    """What releases are named by, once the first token was replaced; `rotate-tokens` writes it."""
     digitalocean_api_url: str = "https://api.digitalocean.com"
     cloudflare_token: SecretStr | None = None
     cloudflare_api_url: str = "https://api.cloudflare.com/client/v4"
@@ -77,6 +79,12 @@ def remember(path: Path, values: dict[str, str]) -> None:
     known = {line.split("=", 1)[0].strip() for line in lines if "=" in line}
     lines += [f"{name}={value}" for name, value in values.items() if name not in known]
     write_private(path, "\n".join(lines) + "\n")
+
+
+def replace(path: Path, values: dict[str, str]) -> None:
+    """Gives settings of the file other values; those that it does not have are added. The file is private (0600)."""
+    forget(path, values)
+    remember(path, values)
 
 
 def forget(path: Path, names: Collection[str]) -> None:

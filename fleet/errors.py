@@ -47,7 +47,14 @@ class InvalidInput(PermanentError):
 
 
 class Refused(PermanentError):
-    """A token or key was not accepted; put a good one into the block named in the message."""
+    """A token or key was not accepted; put a good one into the block named in the message.
+
+    `lacks_scope`: it is a good one, and may not do this.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", lacks_scope: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.lacks_scope = lacks_scope
 
 
 class NotFound(PermanentError):

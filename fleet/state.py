@@ -34,6 +34,16 @@ class Droplet:
 
 
 @dataclass(frozen=True)
+class TokenFacts:
+    """What a provider tells of a token."""
+
+    expires: datetime | None
+    """None: it does not end by itself, as far as is known."""
+    zones: tuple[str, ...]
+    """Some of the zones that it sees: more than one is more than it needs."""
+
+
+@dataclass(frozen=True)
 class DropletRequest:
     """A droplet to make; `intent` is its idempotency key, carried as a tag and looked for before creating."""
 

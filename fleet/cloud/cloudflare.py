@@ -15,7 +15,7 @@ from fleet import naming
 from fleet.cloud.budget import Budget, Window
 from fleet.cloud.clients import Account, Clients
 from fleet.errors import DeployerError, InvalidInput, NotFound, PermanentError, RateLimited, Refused, TransientError
-from fleet.state import Record
+from fleet.state import Record, TokenFacts
 
 T = TypeVar("T")
 
@@ -30,6 +30,12 @@ WIDEST = {4: 8, 6: 16}
 """A range of the edge with fewer bits than this is none; the widest have 13 and 29."""
 BAD_TOKEN_CODES = {6003, 6111, 9109, 10000}
 """A malformed token is answered with 400, not with 401."""
+REVOKED = (
+    "It was revoked, has expired, may not do this (Zone Read and DNS Edit on the zone), or was never one: put another "
+    "in its place with `python -m deployments rotate-tokens cloudflare`."
+)
+SEEN_ZONES = 5
+"""Zones that are named of those that a token can see."""
 
 
 def _connect(account: Account) -> Any:
@@ -74,6 +80,21 @@ class Cloudflare:
     def read_zone(self) -> str:
         """The zone's name, proving that the token may see it."""
         return self._zone if self.zone_id else ""
+
+    def read_token(self) -> TokenFacts:
+        """What Cloudflare tells of the token: when it ends, and which zones it sees.
+
+        Raises:
+            Refused: it is not active.
+        """
+        zones = self._call(lambda: self.sdk.zones.list(per_page=SEEN_ZONES)).result or ()
+        try:
+            told = self._call(lambda: self.sdk.user.tokens.verify())
+        except Refused:  # one that belongs to an account and to no user is not known there, and sees its zones
+            told = None
+        if told is not None and told.status != "active":
+            raise Refused(f"Cloudflare says that the token is {told.status}.", hint=REVOKED)
+        return TokenFacts(told.expires_on if told else None, tuple(one.name for one in zones))
 
     def read_records(self, name: str | None = None, comment: str | None = None) -> list[Record]:
         """Records with this exact name and whose comment contains this text."""
@@ -181,7 +202,7 @@ def _translate(error: Any, url: str) -> DeployerError:
     if status == 429:
         return RateLimited(f"Cloudflare asks for patience: {text}.", retry_after=_seconds(error.response.headers))
     if status in (401, 403) or codes & BAD_TOKEN_CODES:
-        return Refused(f"Cloudflare refuses the token: {text}.", hint="Put a good one into the credentials block.")
+        return Refused(f"Cloudflare refuses the token: {text}.", hint=REVOKED)
     if status == 404:
         return NotFound(f"Cloudflare: {text}.")
     if status >= 500 or status == 408:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
-from fleet.state import Action, Droplet, DropletRequest, Firewall, Record, Rule, Size, Snapshot
+from fleet.state import Action, Droplet, DropletRequest, Firewall, Record, Rule, Size, Snapshot, TokenFacts
 
 ActionType = Literal["power_on", "power_off", "shutdown", "reboot", "power_cycle"]
 
@@ -108,6 +108,9 @@ class Account(Protocol):
     def read_owner(self) -> str:
         """Six hex digits that stand for the team (or the user without one); the same on every machine."""
 
+    def read_missing(self) -> tuple[str, ...]:
+        """The scopes to read that the token lacks; whether it may write, nobody tells before it does."""
+
     def read_sizes(self) -> list[Size]:
         """All sizes."""
 
@@ -120,6 +123,9 @@ class Dns(Protocol):
 
     def read_zone(self) -> str:
         """The zone's name, proving that it exists and that the token may see it."""
+
+    def read_token(self) -> TokenFacts:
+        """What the provider tells of the token; one that is not active is `Refused`."""
 
     def read_records(self, name: str | None = None, comment: str | None = None) -> list[Record]:
         """Records with this exact name and whose comment contains this text (all pages)."""

@@ -14,7 +14,7 @@ from itertools import count
 from fleet import naming
 from fleet.cloud.ports import ActionType
 from fleet.errors import DeployerError, InvalidInput, NotFound, PermanentError
-from fleet.state import Action, Droplet, DropletRequest, Firewall, Record, Rule, Size, Snapshot
+from fleet.state import Action, Droplet, DropletRequest, Firewall, Record, Rule, Size, Snapshot, TokenFacts
 
 START = datetime(2026, 11, 24, 2, 15, tzinfo=UTC)
 STATUS_AFTER: dict[str, str] = {
@@ -69,11 +69,17 @@ class FakeAccount:
             Size("s-2vcpu-4gb", 4096, 80, ("fra1",), True),
         ]
         self.regions = {"fra1": True, "nyc3": True, "sfo1": False}
+        self.missing: tuple[str, ...] = ()
 
     def read_owner(self) -> str:
         """The owner of the fake team."""
         self._faults.enter("account.read_owner")
         return naming.owner(self.team)
+
+    def read_missing(self) -> tuple[str, ...]:
+        """What a test says that the token lacks."""
+        self._faults.enter("account.read_missing")
+        return self.missing
 
     def read_sizes(self) -> list[Size]:
         """Two sizes, of which the larger is in one region only."""
@@ -368,6 +374,7 @@ class FakeCloudflare:
     def __init__(self, zone: str = "example.test") -> None:
         self.faults = Faults()
         self.zone = zone
+        self.token = TokenFacts(None, (zone,))
         self._ids = count(1)
         self.all: dict[str, Record] = {}
 
@@ -381,6 +388,11 @@ class FakeCloudflare:
         """The zone's name."""
         self.faults.enter("dns.read_zone")
         return self.zone
+
+    def read_token(self) -> TokenFacts:
+        """What a test says of the token."""
+        self.faults.enter("dns.read_token")
+        return self.token
 
     def read_records(self, name: str | None = None, comment: str | None = None) -> list[Record]:
         """Records by name and by a part of the comment."""

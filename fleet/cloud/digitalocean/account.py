@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from fleet import naming
 from fleet.cloud.digitalocean.api import Api
+from fleet.errors import Refused
 from fleet.state import Size
 
 
@@ -18,6 +22,30 @@ class Account:
         account = self._api.call(self._api.sdk.account.get, "account")
         team = account.get("team") or {}
         return naming.owner(team.get("uuid") or account["uuid"])
+
+    def read_missing(self) -> tuple[str, ...]:
+        """The scopes to read that the token lacks: each is tried by one call."""
+        sdk = self._api.sdk
+        reads = {
+            "droplet": (sdk.droplets.list, "droplets"),
+            "snapshot": (sdk.snapshots.list, "snapshots"),
+            "image": (sdk.images.list, "images"),
+            "firewall": (sdk.firewalls.list, "firewalls"),
+            "tag": (sdk.tags.list, "tags"),
+            "ssh_key": (sdk.ssh_keys.list, "ssh_keys"),
+            "sizes": (sdk.sizes.list, "sizes"),
+            "regions": (sdk.regions.list, "regions"),
+        }
+        return tuple(f"{scope}:read" for scope, (method, key) in reads.items() if not self._may(method, key))
+
+    def _may(self, method: Callable[..., Any], key: str) -> bool:
+        try:
+            self._api.call(method, key, per_page=1)
+        except Refused as error:
+            if error.lacks_scope:
+                return False
+            raise
+        return True
 
     def read_sizes(self) -> list[Size]:
         """All sizes."""

@@ -8,6 +8,10 @@ from fleet.errors import DeployerError, InvalidInput, NotFound, PermanentError, 
 
 PENDING = "pending event"
 """One action at a time: a second one answers 422 with these words, and may succeed later."""
+REVOKED = (
+    "It was revoked, has expired, or was never one: put another in its place with "
+    "`python -m deployments rotate-tokens digitalocean`."
+)
 PATIENCE_SECONDS = 5.0
 """How long to wait when a 429 does not say."""
 LOST = (ConnectionError, TimeoutError)
@@ -27,9 +31,10 @@ def translate(error: Exception, url: str) -> DeployerError:
         headers = getattr(getattr(error, "response", None), "headers", None) or {}
         return RateLimited(f"DigitalOcean asks for patience: {text}", retry_after=_seconds(headers.get("retry-after")))
     if status == 401:
-        return Refused(f"DigitalOcean refuses the token: {text}.", hint="Put a good one into the credentials block.")
+        return Refused(f"DigitalOcean refuses the token: {text}.", hint=REVOKED)
     if status == 403:
-        return Refused(f"The DigitalOcean token may not do this: {text}.", hint="Make one with the scope it names.")
+        hint = "Give it the scope, or put another in its place (see README, On your own account)."
+        return Refused(f"The DigitalOcean token may not do this: {text}.", hint=hint, lacks_scope=True)
     if status >= 500 or status in (408, 409, 423) or PENDING in text:
         return TransientError(f"DigitalOcean answers {status}: {text}")
     if status == 404:

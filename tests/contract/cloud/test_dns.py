@@ -20,6 +20,12 @@ def test_the_zone_is_named(dns: Dns) -> None:
     assert dns.read_zone() == "example.test"
 
 
+def test_a_token_is_told_of_with_the_zones_that_it_sees(dns: Dns) -> None:
+    facts = dns.read_token()
+    assert facts.expires is None
+    assert "example.test" in facts.zones
+
+
 def test_the_same_record_is_made_once_and_is_proxied(dns: Dns) -> None:
     first = dns.ensure("a.example.test", "127.77.0.1", ONE)
     assert dns.ensure("a.example.test", "127.77.0.1", ONE) == first

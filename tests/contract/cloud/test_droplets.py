@@ -164,3 +164,7 @@ def test_the_account_knows_its_owner_its_regions_and_what_they_have(cloud: Cloud
     small = next(size for size in cloud.account.read_sizes() if size.slug == "s-1vcpu-1gb")
     assert (small.memory_mib, small.disk_gb, small.available) == (1024, 25, True)
     assert "fra1" in small.regions
+
+
+def test_a_token_that_may_read_everything_lacks_nothing(cloud: Cloud) -> None:
+    assert cloud.account.read_missing() == ()

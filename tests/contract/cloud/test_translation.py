@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fleet.cloud.cloudflare import Cloudflare
+from fleet.cloud.digitalocean.account import Account
 from fleet.cloud.digitalocean.api import Api
 from fleet.cloud.digitalocean.droplets import Droplets
 from fleet.cloud.digitalocean.snapshots import Snapshots
@@ -255,3 +256,32 @@ def test_an_absent_zone_is_invalid_input_that_names_it(recorder: Recorder, dns: 
     recorder.will(Answer(200, {"success": True, "errors": [], "result": [], "result_info": {"page": 1}}))
     with pytest.raises(InvalidInput, match=r"example\.test"):
         dns.read_zone()
+
+
+def test_a_token_that_lacks_a_scope_is_told_by_the_scopes_that_it_lacks(recorder: Recorder, api: Api) -> None:
+    empty = {"droplets": [], "snapshots": [], "images": [], "tags": [], "ssh_keys": [], "sizes": [], "regions": []}
+    forbidden = Answer(403, {"id": "forbidden", "message": "You are missing the required permission firewall:read"})
+    recorder.will(*[Answer(200, empty)] * 3, forbidden, *[Answer(200, empty)] * 4)
+    assert Account(api).read_missing() == ("firewall:read",)
+
+
+def test_a_token_that_is_refused_lacks_no_scope_but_is_refused(recorder: Recorder, api: Api) -> None:
+    recorder.will(Answer(401, {"id": "unauthorized", "message": "Unable to authenticate you"}))
+    with pytest.raises(Refused, match="rotate-tokens digitalocean"):
+        Account(api).read_missing()
+
+
+@pytest.mark.parametrize("status", ["disabled", "expired"])
+def test_a_token_of_cloudflares_that_is_not_active_is_refused(recorder: Recorder, dns: Cloudflare, status: str) -> None:
+    zones = {"success": True, "errors": [], "messages": [], "result": [{"id": "1", "name": "example.test"}]}
+    told = {"success": True, "errors": [], "messages": [], "result": {"id": "1", "status": status}}
+    recorder.will(Answer(200, zones), Answer(200, told))
+    with pytest.raises(Refused, match=f"the token is {status}"):
+        dns.read_token()
+
+
+def test_an_accounts_own_token_which_nobody_verifies_is_known_by_its_zones(recorder: Recorder, dns: Cloudflare) -> None:
+    zones = {"success": True, "errors": [], "messages": [], "result": [{"id": "1", "name": "example.test"}]}
+    refused = {"success": False, "errors": [{"code": 1000, "message": "Invalid API Token"}], "messages": []}
+    recorder.will(Answer(200, zones), Answer(401, refused))
+    assert dns.read_token().zones == ("example.test",)
