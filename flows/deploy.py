@@ -26,6 +26,7 @@ from tasks import (
     peers,
     plans,
     rollouts,
+    runs,
     tombstones,
     verifying,
 )
@@ -103,6 +104,7 @@ def carry_out(order: Order, plan: Plan, lock: Lock, pace: Pace, environment: Env
         with all_or_none(order, lock, [*hosts, *plan.drain], plan.before, release, environment):
             report.states = containers.prepare_all(order, lock, hosts, image, release, environment)
             report.step("every candidate healthy")
+            runs.let_end(order.service, order.container, release, hosts, environment)
             report.states = rollouts.promote(lock, hosts, plan, release, pace, environment)
             peers.share(order, hosts, environment)
             report.step("promoted everywhere")

@@ -6,7 +6,7 @@ from blocks.environment import Environment
 from blocks.release import Release
 from blocks.service import Service
 from fleet.rollback import RollbackPlan
-from tasks import approvals, containers, dns, kept, locks, peers, plans, rollouts, verifying
+from tasks import approvals, containers, dns, kept, locks, peers, plans, rollouts, runs, verifying
 from tasks.deploy_report import rollback_report
 from tasks.locks import Lock, WhenLocked
 from tasks.plans import Order
@@ -44,6 +44,7 @@ def carry_out(order: Order, plan: RollbackPlan, lock: Lock, environment: Environ
         if report.is_idle(plan.at_rest):
             return
         with all_or_none(order, lock, plan.hosts, plan.before, plan.release, environment, new=False):
+            runs.let_end(order.service, order.container, plan.release, plan.hosts, environment)
             report.states = rollouts.go_back(lock, plan, environment)
             report.step("the release serves on every droplet")
             lock.confirm()  # no agent guards DNS

@@ -119,18 +119,21 @@ def load(agent: AgentClient, content: uploads.Content, where: str) -> Image:
 
 @step("{target.name}: ship {image.short}", TRANSFER, timeout=SHIP_DEADLINE)
 def ship_image(source: Droplet, target: Droplet, image: Image, environment: Environment) -> Shipment:
-    """Brings the image to a droplet: only the layers that it lacks travel, through the controller."""
+    """Brings the image to a droplet: only the layers that it lacks travel, through the controller.
+
+    Raises:
+        PermanentError: the droplet has no room for them. Nothing was sent.
+    """
     with reach(environment, target) as to:
         missing = to.missing(wire.ImageQuery(image=image.id, layers=image.layers))
         if missing.present:
             return Shipment(target.name, 0, 0)
         omit = tuple(layer for layer in image.layers if layer not in missing.missing)
         counted = _Counted()
-        with (
-            reach(environment, source) as origin,
-            origin.save(wire.ImageSave(image=image.id, omit=omit)) as archive,
-        ):
-            to.load(counted(archive))
+        with reach(environment, source) as origin:
+            room.check(target.name, room.weigh(origin, image), missing)
+            with origin.save(wire.ImageSave(image=image.id, omit=omit)) as archive:
+                to.load(counted(archive))
     return Shipment(target.name, len(missing.missing), counted.total)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -17,17 +16,12 @@ from fleet import naming
 from fleet.errors import DeployerError
 from fleet.roll import Move, Moving
 from fleet.state import Droplet, Image
-from tasks import containers, dns, droplets, images, manifests, peers, removal, verifying
+from tasks import containers, dns, droplets, images, manifests, peers, removal, runs, verifying
 from tasks.agents import reach
 from tasks.locks import Lock
 from tasks.policy import gather, reason, step
 from tasks.releases import UNDONE, HalfDone, LockLost
 from tasks.rolls import Locks, RollOrder
-from tasks.waits import wait_for
-
-RUN_DEADLINE = timedelta(minutes=35)
-"""The longest that a scheduled run is waited for before its service moves."""
-POLL = timedelta(seconds=2)
 
 
 def ensure(move: Move, environment: Environment) -> Droplet:
@@ -140,16 +134,10 @@ def halt(one: Moving, old: Droplet, lock: Lock, environment: Environment) -> Non
             agent.stop(one.container, wire.Stop(release=one.release))
 
 
-@step("{old.name}: {one.container} leaves between two runs", timeout=RUN_DEADLINE + containers.LONGEST)
+@step("{old.name}: {one.container} leaves between two runs", timeout=runs.DEADLINE)
 def leave(one: Moving, old: Droplet, lock: Lock, environment: Environment) -> None:
     """A scheduled service off the old droplet, once no run of it is going on."""
-
-    def rests() -> bool | None:
-        with reach(environment, old) as agent:
-            found = [seen for seen in agent.containers().containers if seen.name == one.container]
-        return None if any(seen.status == "running" for seen in found) else True
-
-    wait_for(f"the run of {one.container} on {old.name} to end", rests, RUN_DEADLINE, POLL)
+    runs.wait.fn(old, one.container, "", runs.longest(one.service), environment)
     with reach(environment, old, fencing=lock.number(old)) as agent:
         agent.remove(one.container)
 

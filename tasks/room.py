@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from agent import wire
+from agent.client import AgentClient
 from blocks.environment import Environment
 from fleet.errors import PermanentError
 from fleet.state import Droplet, Image
@@ -28,10 +29,15 @@ def check_all(source: Droplet, targets: Sequence[Droplet], image: Image, environ
     if not targets:
         return
     with reach(environment, source) as agent:
-        weighed = Image(image.id, image.layers, image.size, agent.image(image.id).sizes)
+        weighed = weigh(agent, image)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         found = list(pool.map(lambda target: _lacking(target, weighed, environment), targets))
     _refuse([words for words in found if words])
+
+
+def weigh(agent: AgentClient, image: Image) -> Image:
+    """The same image, with what each of its layers weighs on a droplet that has it."""
+    return Image(image.id, image.layers, image.size, agent.image(image.id).sizes)
 
 
 def check(droplet: str, image: Image, missing: wire.ImageMissing) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from agent.client import AgentClient
 from agent.server import leases
+from agent.server.settings import Limits
 from blocks.environment import Environment
 from blocks.service import Service
 from blocks.snapshot import Snapshot
@@ -20,6 +22,7 @@ from flows.roll import roll
 from tests.flows.artifacts import latest
 from tests.flows.fleet_of_fakes import DOMAIN, Fleet
 from tests.flows.machines import Machine
+from tests.flows.test_kept import Usage
 from tests.flows.test_undeploy_kills import LEASE, Death
 from tests.flows.ward import grown
 from tests.unit.agent.test_leases import Clock
@@ -139,6 +142,24 @@ def test_every_kind_of_service_moves(fleet: Fleet) -> None:
     services = {naming.service_of(one.name): one.role for one in new.engine.instances()}
     assert services == dict.fromkeys(["hello", *kinds], "current")
     assert [(one.service, one.droplet) for one in new.table.read().peers] == [("cache", new.name)]
+
+
+def test_a_new_droplet_without_room_for_an_image_is_sent_nothing_and_goes_again(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed(fleet, replicas=1)
+    old, before, real = fleet.machines[0], fleet.serving, shutil.disk_usage
+
+    def usage(path: Any) -> Any:
+        return real(path) if old.name in str(path) else Usage(0, 0, Limits().spare_bytes)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    with pytest.raises(HostsFailed, match=r"The disk is too full, so nothing was sent: .* has 0\.0 MiB free"):
+        roll(fleet.environment(), target(fleet))
+    new = next(one for one in fleet.machines if one is not old)
+    assert "engine.load" not in new.changes
+    assert there(fleet) == [old]
+    assert fleet.serving == before
 
 
 def test_a_volume_refuses_the_roll_or_keeps_its_droplet_where_it_is(fleet: Fleet) -> None:
