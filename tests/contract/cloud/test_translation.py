@@ -259,7 +259,8 @@ def test_an_absent_zone_is_invalid_input_that_names_it(recorder: Recorder, dns: 
 
 
 def test_a_token_that_lacks_a_scope_is_told_by_the_scopes_that_it_lacks(recorder: Recorder, api: Api) -> None:
-    empty = {"droplets": [], "snapshots": [], "images": [], "tags": [], "ssh_keys": [], "sizes": [], "regions": []}
+    kinds = ("droplets", "snapshots", "images", "tags", "ssh_keys", "sizes", "regions")
+    empty: dict[str, list[object]] = {kind: [] for kind in kinds}
     forbidden = Answer(403, {"id": "forbidden", "message": "You are missing the required permission firewall:read"})
     recorder.will(*[Answer(200, empty)] * 3, forbidden, *[Answer(200, empty)] * 4)
     assert Account(api).read_missing() == ("firewall:read",)
