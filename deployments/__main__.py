@@ -3,7 +3,8 @@
 `up` starts the Prefect server and the worker and registers everything; `apply` only registers, on whatever server
 the settings name; `down` ends what `up` started; `import-compose` makes `Service` blocks of a Compose file; `logs`
 prints a service's lines; `rotate-tokens` puts another token of a provider in its place; `pause` and `resume` are for
-remediation, and `replay` shows a decision of it. All of them may be repeated.
+remediation, and `replay` shows a decision of it; `backup` and `restore` are for the controller itself; `doctor` says
+what is wrong with all of it. All of them may be repeated.
 """
 
 from __future__ import annotations
@@ -17,13 +18,21 @@ from pathlib import Path
 from pydantic import ValidationError
 from rich.console import Console
 
-from deployments import healing, lines, server, tokens
+from deployments import backups, doctor, healing, lines, server, tokens
 from deployments.processes import ProcessFailed
 from deployments.settings import Settings, load
 from fleet.errors import DeployerError
 
 console = Console(highlight=False)
-HEALING = {"pause": healing.pause, "resume": healing.resume, "replay": healing.show}
+TOLD = {
+    "pause": healing.pause,
+    "resume": healing.resume,
+    "replay": healing.show,
+    "backup": backups.backup,
+    "restore": backups.restore,
+    "doctor": doctor.doctor,
+}
+"""Commands with arguments of their own."""
 
 
 def main() -> int:
@@ -38,8 +47,8 @@ def main() -> int:
             return lines.show(arguments, console)
         if arguments.command == "rotate-tokens":
             return tokens.rotate(settings, arguments.provider, console)
-        if arguments.command in HEALING:
-            return HEALING[arguments.command](settings, arguments, console)
+        if arguments.command in TOLD:
+            return TOLD[arguments.command](settings, arguments, console)
         return {"up": up, "apply": apply, "status": status, "down": down}[arguments.command](settings)
     except ValidationError as error:
         console.print(f"A setting in .env or the environment cannot be used:\n{error}", markup=False)
@@ -62,6 +71,8 @@ def parser() -> argparse.ArgumentParser:
     lines.add_command(commands)
     healing.add_commands(commands)
     tokens.add_command(commands)
+    backups.add_commands(commands)
+    doctor.add_command(commands)
     return made
 
 

@@ -92,6 +92,8 @@ class Size:
     disk_gb: int
     regions: tuple[str, ...]
     available: bool
+    dollars: float = 0.0
+    """What a droplet of it costs a month; 0: nobody has said."""
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,9 @@ class Firewalls(Protocol):
     def read(self, name: str) -> Firewall | None:
         """The firewall of that exact name."""
 
+    def read_all(self) -> list[Firewall]:
+        """All firewalls of the account (all pages), ours and others."""
+
     def ensure(self, name: str, inbound: tuple[Rule, ...], tags: tuple[str, ...]) -> Firewall:
         """Creates it or brings it to these rules and tags; outbound is open. It may not be settled yet.
 
@@ -116,6 +119,9 @@ class Account(Protocol):
 
     def read_regions(self) -> dict[str, bool]:
         """Region slugs, and whether droplets can be made there."""
+
+    def read_excess(self) -> tuple[str, ...]:
+        """What the token may read although Deployer never needs it; a refusal, or no word of it, is as it should be."""
 
 
 class Dns(Protocol):

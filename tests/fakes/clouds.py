@@ -65,11 +65,13 @@ class FakeAccount:
         self._faults = faults
         self.team = "11111111-2222-3333-4444-555555555555"
         self.sizes = [
-            Size("s-1vcpu-1gb", 1024, 25, ("fra1", "nyc3"), True),
-            Size("s-2vcpu-4gb", 4096, 80, ("fra1",), True),
+            Size("s-1vcpu-1gb", 1024, 25, ("fra1", "nyc3"), True, 6.0),
+            Size("s-2vcpu-4gb", 4096, 80, ("fra1",), True, 24.0),
         ]
         self.regions = {"fra1": True, "nyc3": True, "sfo1": False}
         self.missing: tuple[str, ...] = ()
+        self.excess: tuple[str, ...] = ()
+        """What the token may read beyond need."""
 
     def read_owner(self) -> str:
         """The owner of the fake team."""
@@ -90,6 +92,11 @@ class FakeAccount:
         """Three regions, of which one is closed."""
         self._faults.enter("account.read_regions")
         return dict(self.regions)
+
+    def read_excess(self) -> tuple[str, ...]:
+        """What a test says."""
+        self._faults.enter("account.read_excess")
+        return self.excess
 
 
 class FakeDroplets:
@@ -263,6 +270,11 @@ class FakeFirewalls:
         if name in self.all:
             self.all[name] = replace(self.all[name], settled=True)
         return self.all.get(name)
+
+    def read_all(self) -> list[Firewall]:
+        """All of them."""
+        self._faults.enter("firewalls.read_all")
+        return list(self.all.values())
 
     def ensure(self, name: str, inbound: tuple[Rule, ...], tags: tuple[str, ...]) -> Firewall:
         """Creates it or brings it to these rules."""

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from fleet import naming
 from fleet.cloud.digitalocean.api import Api
-from fleet.errors import Refused
+from fleet.errors import DeployerError, Refused
 from fleet.state import Size
+
+NEVER_NEEDED: Final = {
+    "databases": ("databases", "list_clusters", "databases"),
+    "Kubernetes clusters": ("kubernetes", "list_clusters", "kubernetes_clusters"),
+    "domains": ("domains", "list", "domains"),
+    "load balancers": ("load_balancers", "list", "load_balancers"),
+    "the account's balance": ("balance", "get", "account_balance"),
+}
+"""What is only read, and only to see whether the token may: the SDK's names of the call, and a key of its answer."""
 
 
 class Account:
@@ -50,7 +59,14 @@ class Account:
     def read_sizes(self) -> list[Size]:
         """All sizes."""
         return [
-            Size(item["slug"], item["memory"], item["disk"], tuple(item["regions"]), bool(item["available"]))
+            Size(
+                slug=item["slug"],
+                memory_mib=item["memory"],
+                disk_gb=item["disk"],
+                regions=tuple(item["regions"]),
+                available=bool(item["available"]),
+                dollars=float(item.get("price_monthly") or 0),
+            )
             for item in self._api.pages(self._api.sdk.sizes.list, "sizes")
         ]
 
@@ -59,3 +75,15 @@ class Account:
         return {
             item["slug"]: bool(item["available"]) for item in self._api.pages(self._api.sdk.regions.list, "regions")
         }
+
+    def read_excess(self) -> tuple[str, ...]:
+        """What the token may read although Deployer never needs it."""
+        return tuple(what for what, call in NEVER_NEEDED.items() if self._may(*call))
+
+    def _may(self, noun: str, verb: str, key: str) -> bool:
+        """Whether a call is answered; one that is refused is not, and what else it says is not about the token."""
+        try:
+            self._api.call(getattr(getattr(self._api.sdk, noun), verb), key)
+        except DeployerError:
+            return False
+        return True

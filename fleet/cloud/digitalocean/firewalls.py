@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from fleet import naming
@@ -23,8 +24,14 @@ class Firewalls:
 
     def read(self, name: str) -> Firewall | None:
         """The firewall of that exact name."""
-        found = self._api.pages(self._api.sdk.firewalls.list, "firewalls")
-        return next((_firewall(item) for item in found if item["name"] == name), None)
+        return next((one for one in self._each() if one.name == name), None)
+
+    def read_all(self) -> list[Firewall]:
+        """All firewalls of the account."""
+        return list(self._each())
+
+    def _each(self) -> Iterator[Firewall]:
+        return (_firewall(item) for item in self._api.pages(self._api.sdk.firewalls.list, "firewalls"))
 
     def ensure(self, name: str, inbound: tuple[Rule, ...], tags: tuple[str, ...]) -> Firewall:
         """Creates it or brings it to these rules and tags.

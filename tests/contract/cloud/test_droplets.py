@@ -101,6 +101,7 @@ def test_a_firewall_is_made_once_changed_and_removed(cloud: Cloud, intent: str) 
     assert changed
     assert set(changed.inbound) == set(agent)
     assert changed.tags == tags
+    assert changed in cloud.firewalls.read_all()
     cloud.firewalls.remove(name)
     cloud.firewalls.remove(name)
     assert cloud.firewalls.read(name) is None
@@ -164,7 +165,12 @@ def test_the_account_knows_its_owner_its_regions_and_what_they_have(cloud: Cloud
     small = next(size for size in cloud.account.read_sizes() if size.slug == "s-1vcpu-1gb")
     assert (small.memory_mib, small.disk_gb, small.available) == (1024, 25, True)
     assert "fra1" in small.regions
+    assert small.dollars == 6.0
 
 
 def test_a_token_that_may_read_everything_lacks_nothing(cloud: Cloud) -> None:
     assert cloud.account.read_missing() == ()
+
+
+def test_a_token_that_may_no_more_than_it_should_has_no_excess(cloud: Cloud) -> None:
+    assert cloud.account.read_excess() == ()

@@ -286,3 +286,11 @@ def test_an_accounts_own_token_which_nobody_verifies_is_known_by_its_zones(recor
     refused = {"success": False, "errors": [{"code": 1000, "message": "Invalid API Token"}], "messages": []}
     recorder.will(Answer(200, zones), Answer(401, refused))
     assert dns.read_token().zones == ("example.test",)
+
+
+def test_what_a_token_may_read_beyond_need_is_what_is_answered_and_no_refusal(recorder: Recorder, api: Api) -> None:
+    refused, absent = Answer(403, {"id": "forbidden"}), Answer(404, {"id": "not_found", "message": "no"})
+    recorder.will(Answer(200, {"databases": []}), refused, Answer(200, {"domains": []}), absent, Answer(503))
+    assert Account(api).read_excess() == ("databases", "domains")
+    assert {call.split()[0] for call in recorder.asked} == {"GET"}
+    assert len(recorder.asked) == 5

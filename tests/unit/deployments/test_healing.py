@@ -28,7 +28,7 @@ def run(settings: Settings, *words: str) -> tuple[int, str]:
     """What a command answers, and its exit status."""
     said = io.StringIO()
     arguments = command_line.parser().parse_args(words)
-    status = command_line.HEALING[arguments.command](settings, arguments, Console(file=said, width=200))
+    status = command_line.TOLD[arguments.command](settings, arguments, Console(file=said, width=200))
     return status, said.getvalue()
 
 
