@@ -78,9 +78,9 @@ class Account:
 
     def read_excess(self) -> tuple[str, ...]:
         """What the token may read although Deployer never needs it."""
-        return tuple(what for what, call in NEVER_NEEDED.items() if self._may(*call))
+        return tuple(what for what, call in NEVER_NEEDED.items() if self._answers(*call))
 
-    def _may(self, noun: str, verb: str, key: str) -> bool:
+    def _answers(self, noun: str, verb: str, key: str) -> bool:
         """Whether a call is answered; one that is refused is not, and what else it says is not about the token."""
         try:
             self._api.call(getattr(getattr(self._api.sdk, noun), verb), key)
