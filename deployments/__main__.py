@@ -3,7 +3,8 @@
 `up` starts the Prefect server and the worker and registers everything; `apply` only registers, on whatever server
 the settings name; `down` ends what `up` started; `import-compose` makes `Service` blocks of a Compose file; `logs`
 prints a service's lines; `rotate-tokens` puts another token of a provider in its place; `pause` and `resume` are for
-remediation, and `replay` shows a decision of it. All of them may be repeated.
+remediation, and `replay` shows a decision of it; `production …` is for the controller on Postgres and Redis
+(docs/production.md). All of them may be repeated.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from rich.console import Console
 
 from deployments import healing, lines, server, tokens
 from deployments.processes import ProcessFailed
+from deployments.production import commands as production
 from deployments.settings import Settings, load
 from fleet.errors import DeployerError
 
@@ -30,6 +32,8 @@ def main() -> int:
     """Carries out one command; the exit status is 0 when it did."""
     arguments = parser().parse_args()
     try:
+        if arguments.command == "production":
+            return production.carry_out(arguments, console)
         settings = load()
         os.environ.update(server.environment(settings))
         if arguments.command == "import-compose":
@@ -62,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     lines.add_command(commands)
     healing.add_commands(commands)
     tokens.add_command(commands)
+    production.add_commands(commands)
     return made
 
 
