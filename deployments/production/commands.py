@@ -135,7 +135,7 @@ def write_compose(settings: ProductionSettings, arguments: argparse.Namespace, c
 def migrate(settings: ProductionSettings, arguments: argparse.Namespace, console: Console) -> int:
     """Files and database; the first thing that Compose starts."""
     render(settings)
-    _tell([controller.migrate(settings)], console)
+    _tell([controller.migrate(settings, None)], console)
     return 0
 
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import httpx
 
-from deployments import profile, server
 from deployments.processes import ProcessFailed
 from deployments.production.parts import Part, apis, gateway, migration, parts, redis, services, workers
 from deployments.production.settings import ProductionSettings
@@ -29,12 +28,9 @@ def start_servers(settings: ProductionSettings, supervisor: Supervisor) -> Itera
     Raises:
         ProcessFailed: one was not ready in time; the message holds its last lines.
     """
-    profile.write(
-        settings.home, {k: v for k, v in server.environment(settings).items() if k.startswith("PREFECT_API_")}
-    )
     yield _ensure(supervisor, redis(settings))
     if not all(supervisor.runs(part) for part in apis(settings)):
-        yield migrate(settings)
+        yield migrate(settings, supervisor.user)
     for part in (*apis(settings), gateway(settings), services(settings)):
         yield _ensure(supervisor, part)
 
@@ -67,7 +63,7 @@ def upgrade(settings: ProductionSettings, supervisor: Supervisor) -> Iterator[st
     Raises:
         ProcessFailed: a part was not ready in time; the message holds its last lines.
     """
-    yield migrate(settings)
+    yield migrate(settings, supervisor.user)
     for part in apis(settings):
         yield _exchange(supervisor, part)
     yield refresh(settings, supervisor)
@@ -91,8 +87,12 @@ def refresh(settings: ProductionSettings, supervisor: Supervisor) -> str:
     return f"{part.name}: read its files again"
 
 
-def migrate(settings: ProductionSettings) -> str:
+def migrate(settings: ProductionSettings, user: str | None) -> str:
     """Brings the database to this version of Prefect.
+
+    Args:
+        settings: of the controller.
+        user: whom Postgres' socket lets in; none: whoever runs this.
 
     Raises:
         ProcessFailed: it could not be; the message holds Prefect's last lines.
@@ -101,7 +101,16 @@ def migrate(settings: ProductionSettings) -> str:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     environment = {**clean, **part.values, **part.secrets}
     done = subprocess.run(
-        part.command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=MIGRATION_SECONDS, check=False
+        part.command,
+        env=environment,
+        cwd=ROOT,
+        user=user,
+        group=user,
+        extra_groups=[] if user else None,
+        capture_output=True,
+        text=True,
+        timeout=MIGRATION_SECONDS,
+        check=False,
     )
     if done.returncode:
         lines = "\n".join((done.stdout + done.stderr).splitlines()[-20:])

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from deployments import profile, server
 from deployments.files import write_private
 from deployments.production import certificates, gateway
 from deployments.production.parts import Part, folder, migration, parts
@@ -34,6 +35,10 @@ def render(settings: ProductionSettings, user: str | None = None) -> list[Path]:
     """
     settings.place.mkdir(parents=True, exist_ok=True)
     _folders(settings, user)
+    told = {name: value for name, value in server.environment(settings).items() if name.startswith("PREFECT_API_")}
+    profile.write(settings.home, told)
+    if user:
+        shutil.chown(settings.home / "profiles.toml", user, user)
     return [file.path for file in files(settings, user) if _write(file)]
 
 

@@ -26,6 +26,10 @@ COMMAND_DEADLINE = 60
 class Supervisor(Protocol):
     """Starts and ends parts; all of it may be repeated."""
 
+    @property
+    def user(self) -> str | None:
+        """Who runs all parts but the gateway; none: whoever runs this."""
+
     def start(self, part: Part) -> bool:
         """Starts it unless it runs; says whether it did."""
 
@@ -49,6 +53,8 @@ def of_this_machine(settings: ProductionSettings) -> Supervisor:
 
 class Systemd:
     """Units of the machine; `units.py` renders them."""
+
+    user: str | None = units.USER
 
     def start(self, part: Part) -> bool:
         """Starts the unit."""
@@ -95,6 +101,7 @@ class Processes:
     """Processes with pid files and logs in the state folder, for a machine without systemd; nobody restarts them."""
 
     settings: ProductionSettings
+    user: str | None = None
 
     def start(self, part: Part) -> bool:
         """Starts the process."""
