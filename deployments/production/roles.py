@@ -40,8 +40,9 @@ READS = (
 )
 """Paths below `/api/` that read with POST (3.8.8); `get_scheduled_flow_runs` of a work pool is not one: it is how a
 worker takes a run."""
-ADMIN_READS = ("admin/settings", f"flow_runs/{ID}/input(?:/.*)?")
-"""Paths below `/api/` that tell more with GET than a role should know."""
+ADMIN_READS = (f"flow_runs/{ID}/input(?:/.*)?",)
+"""Paths below `/api/` that tell more with GET than a role should know: what a run was given by hand. The server's
+settings are not one: Prefect's page does not load without them, and its secrets are masked there."""
 OPERATIONS = {
     "POST": (
         f"deployments/{ID}/create_flow_run",

@@ -86,6 +86,13 @@ def test_every_role_reads(browsers: Browsers, role: str) -> None:
         assert ask(browsers[role], "POST", path) == 200, path
 
 
+def test_the_page_loads_for_a_viewer_and_tells_no_secret_of_the_server(browsers: Browsers) -> None:
+    for path in ("/ui-settings", "/api/admin/version", "/api/admin/settings", "/api/ready"):
+        reply = browsers["viewer"].get(path)
+        assert reply.status_code == 200, path
+        assert "canary" not in reply.text, path
+
+
 def test_nobody_comes_in_without_a_login_and_the_page_itself_holds_nothing(stack: Stack, browsers: Browsers) -> None:
     stranger = stack.browser("vera", "wrong")
     with stranger:
