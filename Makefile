@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test suite test-long check down lock bench-traffic bench-snapshots bench-health histories pictures simulate logs-report
+.PHONY: help demo test suite test-long check down lock bench-traffic bench-snapshots bench-health bench-controller histories pictures simulate logs-report
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,10 @@ histories: .venv/ready ## random histories of runs, faults and kills in memory, 
 MINUTES ?= 0
 bench-health: .venv/ready ## what a health round of 100 droplets costs against a bare loop (at most twice), and in Prefect; with MINUTES=30 memory and database as well
 	$(BIN)/python -m tests.bench.health --minutes $(MINUTES)
+
+bench-controller: .venv/ready ## runs a minute of a production controller with one worker and with two
+	@$(PYTHON) tools/host.py test
+	$(BIN)/python -m tests.bench.controller
 
 pictures: .venv/ready ## take the documentation's pictures anew, from the demo while it runs
 	$(BIN)/python -m tests.browser.pictures

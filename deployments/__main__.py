@@ -4,7 +4,8 @@
 the settings name; `down` ends what `up` started; `import-compose` makes `Service` blocks of a Compose file; `logs`
 prints a service's lines; `rotate-tokens` puts another token of a provider in its place; `pause` and `resume` are for
 remediation, and `replay` shows a decision of it; `backup` and `restore` are for the controller itself; `doctor` says
-what is wrong with all of it. All of them may be repeated.
+what is wrong with all of it; `production …` is for the controller on Postgres and Redis (docs/production.md). All of
+them may be repeated.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from rich.console import Console
 
 from deployments import backups, doctor, healing, lines, server, tokens
 from deployments.processes import ProcessFailed
+from deployments.production import commands as production
 from deployments.settings import Settings, load
 from fleet.errors import DeployerError
 
@@ -39,6 +41,8 @@ def main() -> int:
     """Carries out one command; the exit status is 0 when it did."""
     arguments = parser().parse_args()
     try:
+        if arguments.command == "production":
+            return production.carry_out(arguments, console)
         settings = load()
         os.environ.update(server.environment(settings))
         if arguments.command == "import-compose":
@@ -73,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
     tokens.add_command(commands)
     backups.add_commands(commands)
     doctor.add_command(commands)
+    production.add_commands(commands)
     return made
 
 

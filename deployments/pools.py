@@ -26,7 +26,8 @@ async def ensure_pool() -> None:
     async with get_client() as client:
         try:
             template = (await client.read_work_pool(POOL)).base_job_template
-            if _command(template).get("default") is None:
+            # A production controller's pool has no such variable: its command is fixed.
+            if "command" in template["variables"]["properties"] and _command(template).get("default") is None:
                 _command(template)["default"] = COMMAND
                 await client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=template))
         except ObjectNotFound:

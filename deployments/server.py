@@ -23,26 +23,34 @@ SERVER_DEADLINE = timedelta(seconds=120)
 """An empty database takes 15 s here; a slow disk may take many times that."""
 
 
+SECRET = ("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING")
+"""Variables that are not for everybody's eyes."""
+
+
 def environment(settings: Settings) -> dict[str, str]:
     """Variables for clients: flows, workers and the `prefect` command talk to this server as the admin."""
     return {
         "PREFECT_HOME": str(settings.home),
         "PREFECT_API_URL": f"{settings.ui_url}/api",
-        "PREFECT_API_AUTH_STRING": settings.admin_login.get_secret_value(),
+        "PREFECT_API_AUTH_STRING": settings.api_login.get_secret_value(),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     }
 
 
 def server_environment(settings: Settings) -> dict[str, str]:
-    """Variables of the server: it listens on this machine alone, asks for the login, and forgets in time."""
+    """All variables of the embedded server."""
+    return {**os.environ, **server_values(settings)}
+
+
+def server_values(settings: Settings) -> dict[str, str]:
+    """Variables of a server: it listens on this machine alone, asks for the login, and forgets in time."""
     days = f"P{settings.retention_days}D"
     return {
-        **os.environ,
         **environment(settings),
         "PREFECT_SERVER_API_HOST": "127.0.0.1",
         "PREFECT_SERVER_API_PORT": str(settings.ui_port),
-        "PREFECT_SERVER_API_AUTH_STRING": settings.admin_login.get_secret_value(),
+        "PREFECT_SERVER_API_AUTH_STRING": settings.api_login.get_secret_value(),
         # Its new UI loses a nested block when the outer one is edited, and stores a masked token as the token (3.8.8).
         "PREFECT_SERVER_UI_V2_ENABLED": "false",
         "PREFECT_UI_API_URL": f"{settings.ui_url}/api",
@@ -65,14 +73,23 @@ def start(settings: Settings) -> tuple[Process, ...]:
 
 def start_worker(settings: Settings) -> bool:
     """Starts the worker unless it runs; the pool must exist."""
-    command = [_prefect(), "worker", "start", "--pool", POOL, "--type", "process", "--name", "local"]
-    command += ["--limit", str(settings.runs), "--install-policy", "never"]
-    given = {
+    command = [_prefect(), *worker_arguments(settings, "local")]
+    return _processes(settings)[1].start(command, {**os.environ, **environment(settings), **worker_values()}, ROOT)
+
+
+def worker_arguments(settings: Settings, name: str) -> list[str]:
+    """What follows `prefect` on the command line of the worker of this name."""
+    command = ["worker", "start", "--pool", POOL, "--type", "process", "--name", name]
+    return [*command, "--limit", str(settings.runs), "--install-policy", "never"]
+
+
+def worker_values() -> dict[str, str]:
+    """Variables of a worker: it asks every second, and its runs find this Python."""
+    return {
         "PREFECT_WORKER_QUERY_SECONDS": "1",
         "PREFECT_WORKER_PREFETCH_SECONDS": "5",
         "PATH": f"{Path(_prefect()).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
     }
-    return _processes(settings)[1].start(command, {**os.environ, **environment(settings), **given}, ROOT)
 
 
 def stop(settings: Settings) -> list[str]:
@@ -87,7 +104,7 @@ def status(settings: Settings) -> dict[str, bool]:
 
 def answers(settings: Settings) -> bool:
     """Whether the API is up and accepts the admin's login."""
-    name, _, password = settings.admin_login.get_secret_value().partition(":")
+    name, _, password = settings.api_login.get_secret_value().partition(":")
     try:
         reply = httpx.get(f"{settings.ui_url}/api/admin/version", auth=(name, password), timeout=2)
     except httpx.TransportError:

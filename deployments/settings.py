@@ -51,6 +51,11 @@ class Settings(HealingSettings):
     """Addresses (CIDR) from which this controller reaches droplets; the firewalls admit no other to port 9999."""
 
     @property
+    def api_login(self) -> SecretStr:
+        """`name:password` with which flows, workers and commands talk to the server."""
+        return self.admin_login
+
+    @property
     def home(self) -> Path:
         """The absolute state folder of the Prefect server and worker."""
         return (ROOT / self.state / "prefect").resolve()

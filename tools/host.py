@@ -32,7 +32,11 @@ TEST = {
     "/usr/share/lua/5.1/cjson/util.lua": "lua-cjson",
     "/usr/bin/busybox": "busybox-static",
     "chromium": "chromium",
+    "redis-server": "redis-server",
+    "/usr/lib/postgresql": "postgresql",
 }
+UNITS = {"nginx-light": "nginx", "redis-server": "redis-server", "postgresql": "postgresql"}
+"""What Debian starts when it installs a package, on ports that are not ours to take."""
 INSTALL_DEADLINE = 900
 START_DEADLINE = 60
 
@@ -58,8 +62,13 @@ def install(wanted: dict[str, str]) -> int:
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     status = run("Debian's package lists", ["apt-get", "update"], quiet)
     status = status or run(f"Installing {', '.join(missing)}", apt, quiet)
-    if not status and "nginx-light" in missing and Path("/run/systemd/system").exists():
-        status = run("Keeping this machine's ports 80 and 443 free", ["systemctl", "disable", "--now", "nginx"], quiet)
+    units = [unit for package, unit in UNITS.items() if package in missing]
+    if not status and units and Path("/run/systemd/system").exists():
+        status = run(
+            f"Ending {', '.join(units)}, which tests start for themselves",
+            ["systemctl", "disable", "--now", *units],
+            quiet,
+        )
     return status
 
 

@@ -29,6 +29,11 @@ class HealingSettings(BaseSettings):
     """
 
     @property
+    def audit(self) -> Path:
+        """Where the gateway of a production controller writes every change by a person down, a line of JSON each."""
+        return (ROOT / self.state / "audit" / "changes.jsonl").resolve()
+
+    @property
     def healing(self) -> Path:
         """The absolute folder of what remediation remembers: pauses, budgets, and the records of its decisions."""
         return (ROOT / self.state / "healing").resolve()

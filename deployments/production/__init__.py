@@ -1,0 +1,1 @@
+"""The controller for production: many processes on Postgres and Redis, behind a gateway that knows people's roles."""
