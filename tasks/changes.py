@@ -6,6 +6,7 @@ import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
@@ -22,7 +23,7 @@ MOST = 2000
 LONGEST_TOLD = 300
 _SHOWN: Notebook[str] = Notebook("audit", str, str)
 """The id of the last change that was shown."""
-_DEPLOYMENT = re.compile(r"/deployments/([0-9a-f-]{36})")
+_DEPLOYMENT = re.compile(r"/deployments/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
 
 class Change(BaseModel):
@@ -71,7 +72,7 @@ def note(found: Sequence[Change]) -> None:
 @step("names of what was changed")
 def names_of(found: Sequence[Change]) -> dict[str, str]:
     """The names of the deployments among them, by id; one that is gone has none."""
-    ids = sorted({match[1] for change in found if (match := _DEPLOYMENT.search(change.what))})
+    ids = sorted({UUID(match[1]) for change in found if (match := _DEPLOYMENT.search(change.what))})
     with get_client(sync_client=True) as client:
         wanted = DeploymentFilter(id=DeploymentFilterId(any_=ids))
         deployments = client.read_deployments(deployment_filter=wanted, limit=200) if ids else []

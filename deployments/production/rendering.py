@@ -98,9 +98,10 @@ def _folders(settings: ProductionSettings, user: str | None) -> None:
     settings.audit.parent.mkdir(exist_ok=True)
     for name in TEMPORARY:
         (settings.place / "gateway" / "tmp" / name).mkdir(parents=True, exist_ok=True)
-    for path in (folder(settings) / name for name in ("redis", "prefect")) if user else ():
-        path.chmod(0o700)
-        shutil.chown(path, user)
+    if user:
+        for name in ("redis", "prefect"):
+            (folder(settings) / name).chmod(0o700)
+            shutil.chown(folder(settings) / name, user)
 
 
 def _write(file: File) -> bool:

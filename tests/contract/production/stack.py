@@ -34,7 +34,7 @@ class Stack:
         self.folder = Path(tempfile.mkdtemp(prefix="deployer-production-"))
         self.folder.chmod(0o755)  # nginx and Postgres have users of their own
         self.postgres = Postgres(self.folder / "postgres")
-        self.settings = ProductionSettings(
+        self.settings = ProductionSettings(  # type: ignore[call-arg]  # not an .env of this checkout
             _env_file=None,
             admin_login=SecretStr("admin:canary-admin-51d0"),
             machine_login=SecretStr("machine:canary-machine-aa07"),

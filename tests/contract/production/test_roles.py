@@ -15,6 +15,7 @@ import psutil
 import pytest
 from prefect.blocks.system import Secret
 from prefect.client.orchestration import get_client
+from pydantic import SecretStr
 
 from deployments.production import controller, people
 from deployments.production.parts import folder, gateway
@@ -152,7 +153,7 @@ def test_a_closed_pool_ignores_even_the_admins_command(stack: Stack) -> None:
 
 
 def test_the_secrets_of_a_block_are_the_admins_however_they_are_asked_for(stack: Stack, browsers: Browsers) -> None:
-    Secret(value=SECRET).save("canary", overwrite=True)
+    Secret[str](value=SecretStr(SECRET)).save("canary", overwrite=True)
     found = browsers["admin"].post("/api/block_documents/filter", json={"include_secrets": True})
     assert SECRET in found.text
     block = next(one["id"] for one in found.json() if one["name"] == "canary")
