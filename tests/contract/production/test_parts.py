@@ -96,6 +96,7 @@ def test_a_run_ends_well_when_an_api_server_is_killed_under_it(stack: Stack, tmp
     assert marks(tmp_path / "marks") == STEPS
 
 
+@pytest.mark.long
 def test_runs_end_well_when_redis_is_away_both_those_under_way_and_one_that_begins_meanwhile(
     stack: Stack, tmp_path: Path
 ) -> None:
@@ -110,6 +111,7 @@ def test_runs_end_well_when_redis_is_away_both_those_under_way_and_one_that_begi
     came_back.join()
 
 
+@pytest.mark.long
 def test_a_run_ends_well_when_postgres_was_away(stack: Stack, tmp_path: Path) -> None:
     run = start(tmp_path / "marks", seconds=1)
     reach(tmp_path / "marks", 2)
@@ -120,6 +122,7 @@ def test_a_run_ends_well_when_postgres_was_away(stack: Stack, tmp_path: Path) ->
     came_back.join()
 
 
+@pytest.mark.long
 def test_a_run_goes_on_without_its_worker_and_the_other_worker_takes_the_next(stack: Stack, tmp_path: Path) -> None:
     run = start(tmp_path / "first", seconds=1)
     reach(tmp_path / "first", 2)
@@ -131,6 +134,7 @@ def test_a_run_goes_on_without_its_worker_and_the_other_worker_takes_the_next(st
     assert ended(run) == "Completed"
 
 
+@pytest.mark.long
 def test_a_run_that_dies_with_its_worker_is_finished_by_the_next_run_of_the_same(stack: Stack, tmp_path: Path) -> None:
     folder = tmp_path / "marks"
     run = start(folder, seconds=1)
@@ -147,6 +151,7 @@ def test_a_run_that_dies_with_its_worker_is_finished_by_the_next_run_of_the_same
     assert marks(folder) == STEPS
 
 
+@pytest.mark.long
 def test_up_twice_exchanges_nothing(stack: Stack) -> None:
     before = {part.name: stack.supervisor.process(part).find() for part in parts(stack.settings)}
     lines = [*controller.start_servers(stack.settings, stack.supervisor)]
@@ -178,6 +183,7 @@ def asking(stack: Stack) -> Iterator[list[int]]:
         thread.join()
 
 
+@pytest.mark.long
 def test_an_upgrade_exchanges_every_part_while_the_api_answers_and_a_run_goes_on(stack: Stack, tmp_path: Path) -> None:
     exchanged = [one for one in parts(stack.settings) if one.name not in ("deployer-redis", "deployer-gateway")]
     before = {part.name: stack.supervisor.process(part).find() for part in exchanged}
