@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,14 +11,13 @@ from fleet.errors import DeployerError, Refused
 from flows.build_snapshot import build_snapshot
 from flows.deploy import deploy
 from flows.finish_undeploys import finish_undeploys
-from flows.health_check import health_check
 from flows.maintenance import maintenance
 from flows.prune_snapshots import prune_snapshots
 from flows.roll import roll
 from flows.rollback import rollback
 from flows.rotate_keys import rotate_keys
 from flows.undeploy import undeploy
-from tests.flows.artifacts import latest
+from tasks.health import sweep_all
 from tests.flows.fleet_of_fakes import Fleet
 
 MOST_CALLS = 8
@@ -74,12 +71,9 @@ def test_a_token_of_the_zone_that_is_refused_is_named_at_once_and_nothing_is_cha
     assert (fleet.changes, fleet.serving) == (changes, serving)
 
 
-@pytest.mark.engine
-def test_the_health_table_names_the_token_and_nothing_is_done_about_the_droplets(fleet: Fleet) -> None:
-    deploy(fleet.service(replicas=1))
-    revoke(fleet, "DigitalOcean")
-    with contextlib.suppress(DeployerError):
-        health_check(fleet.environment())
-    rows = json.loads(latest("fleet-health"))
-    assert {row["verdict"].split()[-1] for row in rows} == {"unknown"}
-    assert "DigitalOcean refuses the token" in rows[0]["reason"]
+def test_a_health_round_names_the_token_and_finds_nothing_unhealthy_for_it(fleet: Fleet) -> None:
+    deploy(fleet.service())
+    refused = revoke(fleet, "DigitalOcean")
+    (found,) = sweep_all([fleet.environment()])
+    assert (found.verdict, len(refused)) == ("unknown", 1)
+    assert "DigitalOcean refuses the token" in found.reason
