@@ -1,6 +1,6 @@
 """`python -m deployments up | apply | status | down | …`: the embedded controller, from settings.
 
-`up` starts the Prefect server and the worker and registers everything; `apply` only registers, on whatever server
+`up` starts the Prefect server and the workers and registers everything; `apply` only registers, on whatever server
 the settings name; `down` ends what `up` started; `import-compose` makes `Service` blocks of a Compose file; `logs`
 prints a service's lines; `rotate-tokens` puts another token of a provider in its place; `pause` and `resume` are for
 remediation, and `replay` shows a decision of it; `backup` and `restore` are for the controller itself; `doctor` says
@@ -89,14 +89,14 @@ def _domain(text: str) -> tuple[str, str]:
 
 
 def up(settings: Settings) -> int:
-    """Server, registrations, worker."""
+    """Server, registrations, workers."""
     with console.status("Prefect server: starting (about 20 s the first time) ..."):
         server.start(settings)
     console.print(f"[green]✓[/] Prefect server at {settings.ui_url}")
     apply(settings)
-    with console.status("Worker: starting ..."):
-        server.start_worker(settings)
-    console.print("[green]✓[/] Worker takes runs from the pool 'deployer'")
+    with console.status("Workers: starting ..."):
+        server.start_workers(settings)
+    console.print("[green]✓[/] Workers take runs from the pool 'deployer': one yours, one health rounds and healing")
     return 0
 
 
@@ -121,8 +121,8 @@ def status(settings: Settings) -> int:
 
 
 def down(settings: Settings) -> int:
-    """Ends worker and server; the database stays."""
-    with console.status("Stopping worker and server ..."):
+    """Ends workers and server; the database stays."""
+    with console.status("Stopping workers and server ..."):
         ended = server.stop(settings)
     console.print(f"Stopped: {', '.join(ended) or 'nothing ran'}")
     return 0
