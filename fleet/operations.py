@@ -139,7 +139,8 @@ def page(shown: Maintenance | None, everywhere: bool) -> Iterator[Operation]:
 def records(plan: RecordPlan) -> Iterator[Operation]:
     """DNS records that stay, come and go."""
     for kept in plan.keep:
-        yield Operation("record", f"keep A record {kept.name} to {kept.content}", changes=False)
+        grey = "" if kept.proxied else ", which is not proxied: the firewall lets in the edge alone"
+        yield Operation("record", f"keep A record {kept.name} to {kept.content}{grey}", changes=False)
     for new in plan.add:
         to = f"{new.address} ({new.droplet})" if new.address else f"the address of {new.droplet}"
         yield Operation("record", f"add A record {new.name} to {to}")

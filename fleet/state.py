@@ -127,6 +127,8 @@ class Record:
     content: str
     proxied: bool
     comment: str
+    ttl: int = 1
+    """Seconds; 1: as Cloudflare thinks fit, which it always is for a proxied one."""
 
 
 @dataclass(frozen=True)

@@ -232,10 +232,19 @@ def test_records_out_of_use_are_removed_and_others_stay() -> None:
 
 
 def test_a_record_that_is_not_as_it_should_be_is_mended_and_not_removed() -> None:
-    grey = replace(record("1"), proxied=False)
-    plan = deploy(replace(TWO, hosts=TWO.hosts[:1], records=(grey,)))
+    other = replace(record("1"), comment=record("9").comment)
+    plan = deploy(replace(TWO, hosts=TWO.hosts[:1], records=(other,)))
     assert lines(plan, "record") == ["add A record hello.example.com to 192.0.2.1 (demo-prod-000001)"]
     assert (plan.records.keep, plan.records.drop, plan.records.stale) == ((), (), ())
+
+
+def test_a_record_that_somebody_does_not_want_proxied_stays_so_and_the_plan_says_what_that_means() -> None:
+    grey = replace(record("1"), proxied=False, ttl=300)
+    plan = deploy(replace(TWO, hosts=TWO.hosts[:1], records=(grey,)))
+    assert lines(plan, "record") == [
+        "keep A record hello.example.com to 192.0.2.1, which is not proxied: the firewall lets in the edge alone"
+    ]
+    assert (plan.records.keep, plan.records.changes) == ((grey,), False)
 
 
 @pytest.mark.parametrize(
