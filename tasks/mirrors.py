@@ -19,6 +19,7 @@ from fleet import lineage, naming
 from fleet.errors import DeployerError, InvalidInput
 from fleet.pruning import DOLLARS_PER_GIGABYTE
 from fleet.state import Snapshot
+from tasks import documents as saved
 from tasks.health import list_environments
 from tasks.policy import step
 from tasks.reports import publish, table
@@ -126,17 +127,16 @@ def _mirror(listing: Listing, packages: Packages) -> datetime | None:
 
 def documents() -> dict[str, SnapshotBlock]:
     """What is offered now, by name."""
-    with get_client(sync_client=True) as client:
-        names = [one.name for one in client.read_block_documents_by_type(SnapshotBlock.get_block_type_slug())]
+    names = [one.name for one in saved.list_all(SnapshotBlock.get_block_type_slug())]
     return {name: cast(SnapshotBlock, SnapshotBlock.load(name)) for name in names if name}
 
 
 def _forget(names: set[str]) -> None:
+    gone = [one.id for one in saved.list_all(SnapshotBlock.get_block_type_slug()) if one.name in names]
     with get_client(sync_client=True) as client:
-        for document in client.read_block_documents_by_type(SnapshotBlock.get_block_type_slug()):
-            if document.name in names:
-                with suppress(ObjectNotFound):
-                    client.delete_block_document(document.id)
+        for id in gone:
+            with suppress(ObjectNotFound):
+                client.delete_block_document(id)
 
 
 def _page(listing: Listing, oldest: datetime | None) -> str:
