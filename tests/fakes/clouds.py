@@ -212,9 +212,9 @@ class FakeDroplets:
 class FakeSnapshots:
     """The port `Snapshots`."""
 
-    def __init__(self, faults: Faults) -> None:
+    def __init__(self, faults: Faults, first: int) -> None:
         self._faults = faults
-        self._ids = count(9001)
+        self._ids = count(first)
         self.all: dict[str, Snapshot] = {}
 
     def add(
@@ -368,12 +368,12 @@ class FakeKeys:
 
 
 class FakeDigitalOcean:
-    """An account; satisfies `fleet.cloud.ports.Cloud`."""
+    """An account; satisfies `fleet.cloud.ports.Cloud`. No snapshot has the id of one in another account."""
 
-    def __init__(self) -> None:
+    def __init__(self, first_snapshot: int = 9001) -> None:
         self.faults = Faults()
         self.account = FakeAccount(self.faults)
-        self.snapshots = FakeSnapshots(self.faults)
+        self.snapshots = FakeSnapshots(self.faults, first_snapshot)
         self.droplets = FakeDroplets(self.account, self.snapshots, self.faults)
         self.firewalls = FakeFirewalls(self.faults)
         self.keys = FakeKeys(self.faults)

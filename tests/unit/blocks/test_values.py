@@ -280,6 +280,7 @@ def test_a_snapshot_of_ours_is_mirrored() -> None:
     assert Snapshot.of(seen).model_dump(exclude={"block_type_slug"}) == {
         "snapshot_id": "9001",
         "name": "demo-base",
+        "account": "",
         "kind": "base",
         "description": "For models.",
         "regions": ["fra1"],
