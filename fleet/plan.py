@@ -223,7 +223,7 @@ def _told(
 ) -> Iterable[Operation]:
     yield from operations.droplets(targets, desired.service)
     yield operations.firewall(wall)
-    yield from operations.image(targets, desired.service.source)
+    yield from operations.image(targets, desired.service.source, current.weight)
     yield from operations.containers(targets, desired.container)
     yield from operations.routes(targets, desired.service.domains)
     page = current.page_of(desired.container)

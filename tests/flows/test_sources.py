@@ -13,6 +13,7 @@ from fleet.errors import InvalidInput, PermanentError
 from flows.deploy import deploy
 from tests.fakes.controller import FakeControllerDocker
 from tests.fakes.engine import FakeEngine
+from tests.flows.artifacts import latest
 from tests.flows.fleet_of_fakes import Fleet
 from tests.unit.tasks.test_git import Repository
 
@@ -102,6 +103,19 @@ def test_only_the_layers_that_a_droplet_lacks_leave_the_controller(
     first, second = loaded
     assert first > 500_000
     assert second < 20_000
+
+
+def test_the_plan_says_how_much_of_the_controllers_image_travels_to_each_droplet(
+    fleet: Fleet, docker: FakeControllerDocker
+) -> None:
+    docker.engine.add_image(b"b" * 3_000_000, b"one", tag="shop:latest")
+    deploy(fleet.service(replicas=1, image={"image": "shop:latest"}))
+    docker.engine.add_image(b"b" * 3_000_000, b"two", tag="shop:latest")
+    deploy(fleet.service(replicas=2, image={"image": "shop:latest"}), plan_only=True)
+    rows = [row for row in latest("plan-demo-prod-hello").splitlines() if row.startswith("| image |")]
+    old = fleet.machines[0].name
+    assert rows[0] == f"| image | send shop:latest from the controller to {old} | 0.1 MiB to {old} |"
+    assert rows[1].split(" | ")[2].startswith("2.9 MiB to demo-prod-")
 
 
 def test_an_image_of_a_registry_is_pulled_by_the_first_droplet_only(fleet: Fleet) -> None:
