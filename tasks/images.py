@@ -37,9 +37,10 @@ class Shipment:
 def obtain_image(droplet: Droplet, spec: ServiceSpec, environment: Environment) -> Image:
     """The service's image, on this droplet: pulled, built, or sent from the controller's Docker."""
     match spec.source:
-        case ImageSource(reference):
+        case ImageSource(reference, user, password):
+            login = wire.RegistryLogin(user=user, password=password) if user else None
             with reach(environment, droplet) as agent:
-                return builds.image(agent.pull(reference))
+                return builds.image(agent.pull(reference, login))
         case ControllerSource(reference):
             with open_docker() as docker, reach(environment, droplet) as agent:
                 return send(agent, docker, docker.find(reference), droplet.name)

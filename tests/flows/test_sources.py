@@ -17,6 +17,8 @@ from tests.flows.artifacts import latest
 from tests.flows.fleet_of_fakes import Fleet
 from tests.unit.tasks.test_git import Repository
 
+CANARY = "canary-registry-7d11"
+
 MOUNTS = 'FROM scratch\nCOPY app /app\nRUN --mount=type=secret,id=KEY ["/app"]\nCMD ["/app"]\n'
 
 
@@ -125,6 +127,24 @@ def test_an_image_of_a_registry_is_pulled_by_the_first_droplet_only(fleet: Fleet
     deploy(fleet.service(image={"reference": "shop:1"}))
     assert [machine.engine.crashes.calls.count("engine.pull") for machine in fleet.machines] == [1, 0]
     assert len(images(fleet)) == 1
+
+
+def test_a_private_registry_gets_its_login_and_nobody_else_sees_it(
+    fleet: Fleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    deploy(fleet.service())
+    for machine in fleet.machines:
+        machine.engine.stock.registry["r.example/shop:1"] = (b"base", b"shop")
+        machine.engine.stock.logins["r.example/shop:1"] = ("acme", CANARY)
+    changes = fleet.changes
+    with pytest.raises(PermanentError, match="unauthorized"):
+        deploy(fleet.service(image={"reference": "r.example/shop:1", "user": "acme", "password": "another"}))
+    assert [one for one in fleet.changes[len(changes) :] if "prepare" in one or "promote" in one] == []
+    deploy(fleet.service(image={"reference": "r.example/shop:1", "user": "acme", "password": CANARY}))
+    assert fleet.records == fleet.everywhere
+    assert len(images(fleet)) == 1
+    assert CANARY not in caplog.text
+    assert CANARY not in latest("deploy-demo-prod-hello") + latest("plan-demo-prod-hello")
 
 
 def test_a_build_on_the_controller_that_fails_says_why_and_changes_no_container(

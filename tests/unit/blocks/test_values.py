@@ -165,6 +165,19 @@ def test_an_image_from_a_registry_gives_its_source() -> None:
     assert service(image=registry()).spec().source == spec.ImageSource("ghcr.io/acme/shop:1.4.2")
 
 
+def test_a_registrys_login_reaches_the_source_and_no_text() -> None:
+    private = service(image=registry(user="acme", password=examples.SECRET))
+    source = private.spec().source
+    assert source == spec.ImageSource("ghcr.io/acme/shop:1.4.2", "acme", examples.SECRET)
+    assert examples.SECRET not in f"{source!r} {private!r} {private.model_dump_json()}"
+
+
+@pytest.mark.parametrize("given", [{"user": "acme"}, {"password": examples.SECRET}])
+def test_half_a_login_is_refused_at_the_door(given: dict[str, str]) -> None:
+    with pytest.raises(InvalidInput, match="alone"):
+        service(image=registry(**given)).spec()
+
+
 @pytest.mark.parametrize(
     ("given", "source"),
     [
