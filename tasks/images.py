@@ -16,7 +16,7 @@ from blocks.environment import Environment
 from fleet.errors import PermanentError
 from fleet.spec import Built, ControllerSource, ImageSource, ServiceSpec
 from fleet.state import Droplet, Image
-from tasks import builds, room, sources, uploads
+from tasks import borrowing, builds, room, sources, uploads
 from tasks.agents import reach
 from tasks.policy import TRANSFER, gather, step
 from tasks.sources.controller import Store, open_docker
@@ -57,7 +57,10 @@ def _built(droplet: Droplet, spec: ServiceSpec, source: Built, archive: IO[bytes
         with reach(environment, droplet) as agent:
             return builds.build(agent, archive, order, droplet.name, what)
     with open_docker() as docker:
+        log = get_run_logger().info
+        base = borrowing.ensure_base(docker, archive, source.dockerfile, droplet, environment, log)
         made = build_here(docker, archive, source.dockerfile, f"{environment.title()}/{name}:latest", what)
+        borrowing.confirm(docker, base)
         with reach(environment, droplet) as agent:
             return send(agent, docker, made, droplet.name)
 

@@ -11,10 +11,12 @@ import pytest
 
 from fleet.errors import InvalidInput, PermanentError
 from flows.deploy import deploy
+from tasks import contexts
 from tests.fakes.controller import FakeControllerDocker
 from tests.fakes.engine import FakeEngine
 from tests.flows.artifacts import latest
 from tests.flows.fleet_of_fakes import Fleet
+from tests.flows.machines import Machine
 from tests.unit.tasks.test_git import Repository
 
 CANARY = "canary-registry-7d11"
@@ -176,11 +178,67 @@ def test_a_source_that_is_not_there_changes_nothing(
     assert fleet.changes == []
 
 
-def test_a_base_that_the_controller_lacks_changes_nothing(fleet: Fleet, docker: FakeControllerDocker) -> None:
-    (fleet.context / "Dockerfile").write_text("FROM local/base:latest\nCOPY app /app\n")
-    with pytest.raises(InvalidInput, match="builds on local/base:latest, which the Docker of the machine that runs"):
-        deploy(fleet.service(image={"context": str(fleet.context), "build_on": "controller"}))
-    assert fleet.changes == []
+BUILT_ON_BASE = "FROM local/base:latest\nCOPY app /app\n"
+
+
+def layers(machine: Machine) -> tuple[str, ...]:
+    """Those of the image that serves on a droplet."""
+    current = next(one for one in machine.engine.instances() if one.role == "current")
+    return machine.engine.image(current.image).layers
+
+
+@pytest.mark.parametrize("own", [None, b"another base"], ids=["none", "another"])
+def test_a_build_on_the_controller_begins_with_the_base_of_the_droplets(
+    fleet: Fleet, docker: FakeControllerDocker, own: bytes | None
+) -> None:
+    deploy(fleet.service(replicas=1))
+    (machine,) = fleet.machines
+    base = machine.engine.add_image(b"the base of the snapshot", tag=contexts.BASE_TAG)
+    if own:
+        docker.engine.add_image(own, tag=contexts.BASE_TAG)
+    (fleet.context / "Dockerfile").write_text(BUILT_ON_BASE)
+    for _ in range(2):
+        deploy(fleet.service(replicas=1, image={"context": str(fleet.context), "build_on": "controller"}))
+        assert layers(machine)[: len(base.layers)] == base.layers
+    assert docker.engine.image(contexts.BASE_TAG).id == base.id
+    assert machine.engine.crashes.calls.count("engine.save") == 1, "the second time it is there"
+
+
+def test_another_base_that_came_in_the_midst_of_a_build_is_noticed_and_it_is_built_again(
+    fleet: Fleet, docker: FakeControllerDocker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(fleet.service(replicas=1))
+    (machine,) = fleet.machines
+    base = machine.engine.add_image(b"the base of the snapshot", tag=contexts.BASE_TAG)
+    (fleet.context / "Dockerfile").write_text(BUILT_ON_BASE)
+    built, others = FakeControllerDocker.build, [b"of another run"]
+
+    def disturbed(self: FakeControllerDocker, *given: Any) -> Iterator[Any]:
+        if others:
+            self.engine.add_image(others.pop(), tag=contexts.BASE_TAG)
+        return built(self, *given)
+
+    monkeypatch.setattr(FakeControllerDocker, "build", disturbed)
+    deploy(fleet.service(replicas=1, image={"context": str(fleet.context), "build_on": "controller"}))
+    assert layers(machine)[: len(base.layers)] == base.layers
+
+
+def test_a_base_that_neither_has_serves_nobody_and_says_what_to_do(fleet: Fleet, docker: FakeControllerDocker) -> None:
+    deploy(fleet.service(replicas=1))
+    before = fleet.machines[0].ids
+    (fleet.context / "Dockerfile").write_text(BUILT_ON_BASE)
+    with pytest.raises(InvalidInput, match=r"which neither demo-prod-\w+ nor .* Choose a custom snapshot"):
+        deploy(fleet.service(replicas=1, image={"context": str(fleet.context), "build_on": "controller"}))
+    assert fleet.machines[0].ids == before
+
+
+def test_a_base_made_by_hand_on_the_controller_will_do_where_the_droplet_has_none(
+    fleet: Fleet, docker: FakeControllerDocker
+) -> None:
+    base = docker.engine.add_image(b"made by hand", tag=contexts.BASE_TAG)
+    (fleet.context / "Dockerfile").write_text(BUILT_ON_BASE)
+    deploy(fleet.service(replicas=1, image={"context": str(fleet.context), "build_on": "controller"}))
+    assert layers(fleet.machines[0])[: len(base.layers)] == base.layers
 
 
 def test_a_context_that_reaches_out_is_refused_before_anything_is_made(fleet: Fleet) -> None:
