@@ -23,6 +23,13 @@ class ImageSource:
 
     def __post_init__(self) -> None:
         checks.check_reference(self.reference)
+
+    def check_login(self) -> None:
+        """Whether the login is a whole one, or none.
+
+        Raises:
+            InvalidInput: a user or a password is given alone.
+        """
         if bool(self.user) != bool(self.password):
             raise InvalidInput(
                 f"The registry of {self.reference} is given {'a user' if self.user else 'a password'} alone.",

@@ -11,7 +11,7 @@ from typing import IO
 
 from agent import dockerfiles
 from fleet.errors import InvalidInput
-from fleet.spec import ArchiveSource, BuildSource, Built, ControllerSource, GitSource, Source
+from fleet.spec import ArchiveSource, BuildSource, Built, ControllerSource, GitSource, ImageSource, Source
 from tasks import contexts
 from tasks.sources import archives, controller, git
 
@@ -38,8 +38,8 @@ def check(source: Source) -> None:
         case ControllerSource(reference):
             with controller.open_docker() as docker:
                 docker.find(reference)
-        case _:
-            pass  # only dockerd can say what a registry has
+        case ImageSource():
+            source.check_login()  # only dockerd can say what a registry has
     if isinstance(source, Built) and source.build_on == "controller":
         with controller.open_docker():  # it is there
             if isinstance(source, BuildSource):

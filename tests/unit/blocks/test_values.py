@@ -19,6 +19,7 @@ from blocks.service import Service
 from blocks.snapshot import Snapshot
 from fleet import lineage, naming, spec, state
 from fleet.errors import InvalidInput
+from tasks import sources
 from tests.unit.blocks import examples
 from tests.unit.blocks.examples import (
     cloudflare,
@@ -175,7 +176,7 @@ def test_a_registrys_login_reaches_the_source_and_no_text() -> None:
 @pytest.mark.parametrize("given", [{"user": "acme"}, {"password": examples.SECRET}])
 def test_half_a_login_is_refused_at_the_door(given: dict[str, str]) -> None:
     with pytest.raises(InvalidInput, match="alone"):
-        service(image=registry(**given)).spec()
+        sources.check(service(image=registry(**given)).spec().source)
 
 
 @pytest.mark.parametrize(
