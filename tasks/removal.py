@@ -161,7 +161,7 @@ def end_all(plan: UndeployPlan, held: Locks, environment: Environment) -> dict[s
 
 @step("{one.droplet.name}: remove {one.container}", timeout=LONGEST)
 def take_off(one: Departure, lock: Lock, environment: Environment) -> None:
-    """Takes a service off a droplet: its routes, then, drained, all of its containers and its cron entry."""
+    """Takes a service off a droplet: its routes, then, drained, its containers with their cron entry and manifest."""
     with reach(environment, one.droplet, fencing=lock.number(one.droplet)) as agent:
         agent.remove(one.container)
 

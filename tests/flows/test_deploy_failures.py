@@ -86,7 +86,7 @@ def test_droplets_are_taken_back_also_when_dns_cannot_be_asked_any_more(
     fleet.write("two")
     ensure = fleet.dns.ensure
 
-    def away(*given: str) -> None:
+    def away(*given: Any) -> None:
         ensure(*given)
         fleet.dns.faults.fail("dns.read_records", *[TransientError("Cloudflare answers 500")] * 9)
         raise PermanentError("the zone is locked")
