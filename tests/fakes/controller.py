@@ -56,7 +56,7 @@ class FakeControllerDocker:
         """What `docker load` does."""
         try:
             self.engine.load(archive)  # type: ignore[arg-type]  # a temporary file is a BinaryIO in all but name
-        except (EngineError, KeyError, ValueError, tarfile.TarError) as error:
+        except (EngineError, KeyError, tarfile.TarError) as error:
             raise PermanentError(str(error)) from error
 
     def tag(self, image: str, tag: str) -> None:

@@ -17,7 +17,8 @@ from fleet.errors import InvalidInput, PermanentError
 from flows.deploy import deploy
 from flows.health_check import health_check
 from flows.logs import logs
-from tasks import health, jobs
+from tasks import health, jobs, plans
+from tasks import logs as log_tasks
 from tasks.health import events, upkeep
 from tests.flows.artifacts import latest
 from tests.flows.fleet_of_fakes import DOMAIN, Fleet
@@ -142,7 +143,6 @@ def test_logs_names_a_droplet_that_does_not_answer_and_shows_the_others(fleet: F
     assert f"⚠️ {silent.name}: cannot be read: " in shown
 
 
-@pytest.mark.engine
 def test_the_runs_of_a_scheduled_service_are_shown_with_what_became_of_them(fleet: Fleet) -> None:
     nightly = fleet.service(replicas=1, runs={"kind": "scheduled", "cron": "0 4 * * *", "ok_codes": [0, 3]})
     deploy(nightly)
@@ -161,7 +161,8 @@ def test_the_runs_of_a_scheduled_service_are_shown_with_what_became_of_them(flee
         (("ended, out of memory", "137"), False),
         (("ended", "3"), True),
     ]
-    logs(nightly)
+    order = plans.order(nightly)
+    log_tasks.report(order, [], found)
     cells = f"{machine.name} | 2026-11-22 04:00:00 | 2026-11-22 04:00:00 | 2026-11-22 04:02:00 | ended, out of memory"
     assert f"| {cells} | 137 | {release} |" in latest("logs-hello")
     machine.silence()

@@ -60,10 +60,10 @@ def test_a_registrys_password_is_asked_for_by_name_and_its_user_is_known() -> No
     given = service(image=registry(user="acme", password=examples.SECRET))
     assert examples.SECRET not in manifest.write(given)
     made = again(given)
-    assert made.missing() == ["image.password"]
+    assert made.missing() == ["PASSWORD", "image.password"]
     assert made.image.model_dump()["user"] == "acme"
     made.image = given.image
-    assert made.missing() == []
+    assert made.missing() == ["PASSWORD"]
 
 
 def test_a_deploy_is_refused_until_every_secret_is_filled_in_or_not_wanted_any_more() -> None:

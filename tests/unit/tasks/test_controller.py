@@ -87,4 +87,4 @@ def test_a_saved_image_is_loaded_and_tagged_and_what_is_none_is_refused(store: S
     store.tag(image.id, TAG)
     assert store.find(TAG).id == image.id
     with pytest.raises(PermanentError):
-        store.load(io.BytesIO(tar({"manifest.json": b"[]x"})))
+        store.load(io.BytesIO(tar({"manifest.json": b'[{"Config": "gone.json", "RepoTags": null, "Layers": []}]'})))
