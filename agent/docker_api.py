@@ -10,7 +10,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final
@@ -23,6 +23,7 @@ CALL_SECONDS: Final = 30.0
 CHUNK_BYTES: Final = 1 << 18
 
 Parameters = dict[str, str | int]
+NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 class EngineError(Exception):
@@ -104,11 +105,12 @@ class DockerApi:
         body: Iterable[bytes] | IO[bytes] | None = None,
         *,
         seconds: float = CALL_SECONDS,
+        headers: Mapping[str, str] = NO_HEADERS,
         **parameters: str | int,
     ) -> Answer:
         """One call whose body and answer are streams; `seconds` bounds each wait for more of either."""
-        headers = {"Content-Type": "application/x-tar"} if body is not None else {}
-        return self._send(method, path, parameters, body, headers, seconds)
+        kind = {"Content-Type": "application/x-tar"} if body is not None else {}
+        return self._send(method, path, parameters, body, {**kind, **headers}, seconds)
 
     def _send(
         self, method: str, path: str, parameters: Parameters, body: Any, headers: dict[str, str], seconds: float

@@ -93,6 +93,8 @@ Subfolder = Annotated[str, checked(checks.check_subfolder), _text(checks.DOCKERF
 """A folder inside; empty means all of it."""
 GitUrl = Annotated[str, checked(checks.check_git_url), _text(checks.GIT_URL)]
 """Where a repository is."""
+RegistryUser = Annotated[str, checked(checks.check_registry_user), _text(checks.REGISTRY_USER, empty=True)]
+"""Whom a registry asks for; may be empty."""
 GitUser = Annotated[str, checked(checks.check_git_user), _text(checks.GIT_USER)]
 """Whom a git server asks for."""
 Revision = Annotated[str, checked(checks.check_revision), _text(checks.REVISION)]

@@ -14,6 +14,7 @@ from blocks.fields import (
     GitUser,
     OptionalToken,
     Reference,
+    RegistryUser,
     Revision,
     Subfolder,
     choose,
@@ -131,10 +132,18 @@ class ImageFromRegistry(BaseModel):
         description="Name and tag, or better a digest.",
         examples=["ghcr.io/acme/shop:1.4.2"],
     )
+    user: RegistryUser = Field(
+        "", title="User", description="For a private registry; empty: it is a public one.", examples=["acme-deploy"]
+    )
+    password: OptionalToken = Field(
+        SecretStr(""),
+        title="Password",
+        description="What the private registry takes with the user: a password, or better a token that may only read.",
+    )
 
     def source(self) -> spec.ImageSource:
         """As plans know it."""
-        return spec.ImageSource(self.reference)
+        return spec.ImageSource(self.reference, self.user, self.password.get_secret_value())
 
 
 class ImageFromController(BaseModel):

@@ -54,7 +54,7 @@ def write(service: Service) -> str:
     """The manifest of a service, as JSON; nothing in it is secret."""
     where = service.environment
     fields = service.model_dump(mode="json", exclude={*_ELSEWHERE, "image"})
-    image = service.image.model_dump(mode="json", exclude={"token"})
+    image = service.image.model_dump(mode="json", exclude={"token", "password"})
     held = {"notifications": where.notifications is not None, "heartbeat_url": bool(where.heartbeat_url)}
     document = {
         "format": FORMAT,

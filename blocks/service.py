@@ -25,8 +25,12 @@ from fleet.errors import InvalidInput
 GIT_TOKEN: Final = "image.token"  # noqa: S105 - a name
 """What stands for the token of a private repository where secrets are named."""
 
+REGISTRY_PASSWORD: Final = "image.password"  # noqa: S105 - a name
+"""The same for the password of a private registry."""
+
 __all__ = [
     "GIT_TOKEN",
+    "REGISTRY_PASSWORD",
     "BuildFromArchive",
     "BuildFromFolder",
     "BuildFromGit",
@@ -153,15 +157,21 @@ class Service(Block):
 
     def secret_names(self) -> list[str]:
         """The names of its secrets, those that are still to be filled in among them; never a value."""
-        token = [GIT_TOKEN] if isinstance(self.image, BuildFromGit) and self.image.token else []
-        return sorted({*self.secrets.get_secret_value(), *token, *self.missing()})
+        return sorted({*self.secrets.get_secret_value(), *self._image_secrets(), *self.missing()})
 
     def missing(self) -> list[str]:
         """Names of secrets that are still to be filled in, since nobody could read them back."""
-        filled = set(self.secrets.get_secret_value())
-        if isinstance(self.image, BuildFromGit) and self.image.token:
-            filled.add(GIT_TOKEN)
-        return sorted(set(self.missing_secrets) - filled)
+        return sorted(set(self.missing_secrets) - {*self.secrets.get_secret_value(), *self._image_secrets()})
+
+    def _image_secrets(self) -> list[str]:
+        """What stands for the credential that is filled in with its image."""
+        match self.image:
+            case BuildFromGit(token=token) if token:
+                return [GIT_TOKEN]
+            case ImageFromRegistry(password=password) if password:
+                return [REGISTRY_PASSWORD]
+            case _:
+                return []
 
     def check_complete(self) -> None:
         """Whether everything is filled in that it had before the controller was lost.

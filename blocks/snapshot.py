@@ -35,6 +35,12 @@ class Snapshot(Block):
         title="Id", description="DigitalOcean's number of the snapshot.", pattern=r"^[0-9]+$", examples=["119192817"]
     )
     name: str = Field("", title="Name", description="What DigitalOcean lists it as.", examples=["shop-base"])
+    account: str = Field(
+        "",
+        title="Account",
+        description="Six digits that stand for the DigitalOcean team whose it is.",
+        examples=["9fe5e6"],
+    )
     kind: Literal["base", "custom"] = Field(
         title="Kind",
         description="`base`: Docker, nginx and the agent. `custom`: with an image `local/base:latest` too.",

@@ -1,11 +1,11 @@
 """`python -m deployments up | apply | status | down | …`: the embedded controller, from settings.
 
-`up` starts the Prefect server and the worker and registers everything; `apply` only registers, on whatever server
+`up` starts the Prefect server and the workers and registers everything; `apply` only registers, on whatever server
 the settings name; `down` ends what `up` started; `import-compose` makes `Service` blocks of a Compose file; `logs`
-prints a service's lines; `rotate-tokens` puts another token of a provider in its place; `pause` and `resume` are for
-remediation, and `replay` shows a decision of it; `backup` and `restore` are for the controller itself; `doctor` says
-what is wrong with all of it; `production …` is for the controller on Postgres and Redis (docs/production.md). All of
-them may be repeated.
+prints a service's lines, and `runs` the runs of a scheduled one; `rotate-tokens` puts another token of a provider in
+its place; `pause` and `resume` are for remediation, and `replay` shows a decision of it; `backup` and `restore` are for
+the controller itself; `doctor` says what is wrong with all of it; `production …` is for the controller on Postgres and
+Redis (docs/production.md). All of them may be repeated.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from rich.console import Console
 
-from deployments import backups, doctor, healing, lines, server, tokens
+from deployments import backups, doctor, healing, lines, runs, server, tokens
 from deployments.processes import ProcessFailed
 from deployments.production import commands as production
 from deployments.settings import Settings, load
@@ -51,6 +51,8 @@ def main() -> int:
             return lines.show(arguments, console)
         if arguments.command == "rotate-tokens":
             return tokens.rotate(settings, arguments.provider, console)
+        if arguments.command == "runs":
+            return runs.show(arguments, console)
         if arguments.command in TOLD:
             return TOLD[arguments.command](settings, arguments, console)
         return {"up": up, "apply": apply, "status": status, "down": down}[arguments.command](settings)
@@ -73,6 +75,7 @@ def parser() -> argparse.ArgumentParser:
     compose.add_argument("--domain", action="append", default=[], type=_domain, metavar="SERVICE=DOMAIN")
     compose.add_argument("--dry-run", action="store_true", help="say what would be made, and save nothing")
     lines.add_command(commands)
+    runs.add_command(commands)
     healing.add_commands(commands)
     tokens.add_command(commands)
     backups.add_commands(commands)
@@ -89,14 +92,14 @@ def _domain(text: str) -> tuple[str, str]:
 
 
 def up(settings: Settings) -> int:
-    """Server, registrations, worker."""
+    """Server, registrations, workers."""
     with console.status("Prefect server: starting (about 20 s the first time) ..."):
         server.start(settings)
     console.print(f"[green]✓[/] Prefect server at {settings.ui_url}")
     apply(settings)
-    with console.status("Worker: starting ..."):
-        server.start_worker(settings)
-    console.print("[green]✓[/] Worker takes runs from the pool 'deployer'")
+    with console.status("Workers: starting ..."):
+        server.start_workers(settings)
+    console.print("[green]✓[/] Workers take runs from the pool 'deployer': one yours, one health rounds and healing")
     return 0
 
 
@@ -114,15 +117,15 @@ def apply(settings: Settings) -> int:
 def status(settings: Settings) -> int:
     """What runs; the exit status is 1 when something does not."""
     states = server.status(settings)
-    for name, runs in states.items():
-        console.print(f"{name}: {'runs' if runs else 'does not run'} (log: {settings.home / name}.log)")
+    for name, alive in states.items():
+        console.print(f"{name}: {'runs' if alive else 'does not run'} (log: {settings.home / name}.log)")
     console.print(f"Prefect UI: {settings.ui_url} {'answers' if server.answers(settings) else 'does not answer'}")
     return 0 if all(states.values()) else 1
 
 
 def down(settings: Settings) -> int:
-    """Ends worker and server; the database stays."""
-    with console.status("Stopping worker and server ..."):
+    """Ends workers and server; the database stays."""
+    with console.status("Stopping workers and server ..."):
         ended = server.stop(settings)
     console.print(f"Stopped: {', '.join(ended) or 'nothing ran'}")
     return 0

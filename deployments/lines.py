@@ -5,20 +5,21 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import re
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, cast
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
+
+from deployments import services
+from fleet.ages import read_moment
+from fleet.errors import InvalidInput
 
 if TYPE_CHECKING:
     from tasks.lines import Line
 
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue")
 MOST_LINES = 2000
-_AGE = re.compile(r"(\d{1,6})([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 # The type of what `add_subparsers` gives has no public name.
@@ -33,26 +34,17 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def moment(text: str, now: datetime | None = None) -> datetime:
     """The time that somebody means by an age or a time; one without a zone is of this machine's."""
-    if match := _AGE.fullmatch(text):
-        return (now or datetime.now(UTC)) - timedelta(**{_UNITS[match[2]]: int(match[1])})
     try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is neither an age like 10m nor a time like 2026-11-24T02:15"
-        ) from None
+        return read_moment(text, now or datetime.now(UTC))
+    except InvalidInput as error:
+        raise argparse.ArgumentTypeError(f"{error.message} {error.hint}") from None
 
 
 def show(arguments: argparse.Namespace, console: Console) -> int:
     """Prints the lines; the exit status is 0 when all droplets could be read."""
-    from blocks.service import Service  # Prefect reads its settings when it is imported
-    from fleet.errors import InvalidInput
-    from tasks import lines
+    from tasks import lines  # Prefect reads its settings when it is imported
 
-    try:
-        service = cast(Service, Service.load(arguments.service))
-    except ValueError as error:
-        raise InvalidInput(f"There is no service {arguments.service!r}.", hint="See Blocks in the UI.") from error
+    service = services.load(arguments.service)
     what, droplets = lines.wanted(service, arguments.lines, arguments.since), lines.hosts(service)
     printer = Printer(console)
     if arguments.follow:

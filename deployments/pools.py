@@ -1,4 +1,4 @@
-"""The work pool and the concurrency limits, made to be as written here."""
+"""The work pool, its queues and the concurrency limits, made to be as written here."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.workers.process import ProcessWorker
 
 from deployments.server import POOL
+from tasks.queues import LIMITS
 
 TAG_LIMITS = {"transfer": 4}
 """How many tasks with a tag run at once: a politeness, never a lock. Provider calls have budgets in `fleet.cloud`."""
@@ -22,7 +23,13 @@ that our flows have no use for: that costs each run two seconds of a core. The w
 
 
 async def ensure_pool() -> None:
-    """Creates the pool of the process worker when it is not there, and has its runs start directly."""
+    """Creates the pool of the process workers with its queues where they are not there; its runs start directly."""
+    await _ensure_pool()
+    for name, limit in LIMITS.items():
+        await _ensure_queue(name, limit)
+
+
+async def _ensure_pool() -> None:
     async with get_client() as client:
         try:
             template = (await client.read_work_pool(POOL)).base_job_template
@@ -35,6 +42,19 @@ async def ensure_pool() -> None:
             _command(template)["default"] = COMMAND
             with contextlib.suppress(ObjectAlreadyExists):  # another bootstrap was quicker: what we want is there
                 await client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
+
+
+async def _ensure_queue(name: str, limit: int | None) -> None:
+    """Creates it, or sets its limit; a queue without a limit of ours keeps the one that a person gave it."""
+    async with get_client() as client:
+        try:
+            queue = await client.read_work_queue_by_name(name, work_pool_name=POOL)
+        except ObjectNotFound:
+            with contextlib.suppress(ObjectAlreadyExists):  # as above
+                await client.create_work_queue(name=name, concurrency_limit=limit, work_pool_name=POOL)
+            return
+        if limit is not None and queue.concurrency_limit != limit:
+            await client.update_work_queue(queue.id, concurrency_limit=limit)
 
 
 def _command(template: dict[str, Any]) -> dict[str, Any]:

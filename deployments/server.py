@@ -1,10 +1,11 @@
-"""The embedded controller: a Prefect server on SQLite and one process worker, with login on."""
+"""The embedded controller: a Prefect server on SQLite and two process workers, with login on."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,8 +14,12 @@ import httpx
 from deployments import profile
 from deployments.processes import Process
 from deployments.settings import ROOT, Settings
+from tasks.queues import HEALING, PEOPLE, ROUNDS
 
+SERVER = "prefect-server"
 POOL = "deployer"
+ROUNDS_AT_ONCE = 8
+"""Runs of the second worker; those that heal can take half of them (`tasks.queues`)."""
 EVENT_DAYS = 7
 """Events are kept no longer than this: a health round has a dozen, and nothing but automations reads them."""
 BULKY = ("prefect.artifact-collection.created", "prefect.artifact-collection.updated")
@@ -62,25 +67,48 @@ def server_values(settings: Settings) -> dict[str, str]:
     }
 
 
-def start(settings: Settings) -> tuple[Process, ...]:
-    """Starts what does not run yet, and waits until the API answers the admin."""
-    server, worker = _processes(settings)
+@dataclass(frozen=True)
+class Worker:
+    """One process that takes runs; a run that waits keeps its place, so no worker serves both kinds of queue."""
+
+    name: str
+    queues: tuple[str, ...]
+    """None: all of them."""
+    limit: int
+
+    def arguments(self) -> list[str]:
+        """What follows `prefect` on its command line."""
+        asked = [word for queue in self.queues for word in ("--work-queue", queue)]
+        command = ["worker", "start", "--pool", POOL, "--type", "process", "--name", self.name, *asked]
+        return [*command, "--limit", str(self.limit), "--install-policy", "never"]
+
+
+def workers(settings: Settings) -> dict[str, Worker]:
+    """The workers, by the name of their process."""
+    return {
+        "prefect-worker": Worker("local", (PEOPLE,), settings.runs),
+        "prefect-rounds": Worker("local-rounds", (ROUNDS, HEALING), ROUNDS_AT_ONCE),
+    }
+
+
+def start(settings: Settings) -> None:
+    """Starts the server unless it runs, and waits until the API answers the admin."""
+    server = Process(SERVER, settings.home)
     profile.write(settings.home, {k: v for k, v in environment(settings).items() if k.startswith("PREFECT_API_")})
     server.start([_prefect(), "server", "start"], server_environment(settings), ROOT)
     server.wait_ready(lambda: answers(settings), SERVER_DEADLINE)
-    return server, worker
 
 
-def start_worker(settings: Settings) -> bool:
-    """Starts the worker unless it runs; the pool must exist."""
-    command = [_prefect(), *worker_arguments(settings, "local")]
-    return _processes(settings)[1].start(command, {**os.environ, **environment(settings), **worker_values()}, ROOT)
+def start_workers(settings: Settings) -> None:
+    """Starts the workers that do not run; the pool and its queues must exist."""
+    values = {**os.environ, **environment(settings), **worker_values()}
+    for name, worker in workers(settings).items():
+        Process(name, settings.home).start([_prefect(), *worker.arguments()], values, ROOT)
 
 
 def worker_arguments(settings: Settings, name: str) -> list[str]:
-    """What follows `prefect` on the command line of the worker of this name."""
-    command = ["worker", "start", "--pool", POOL, "--type", "process", "--name", name]
-    return [*command, "--limit", str(settings.runs), "--install-policy", "never"]
+    """What follows `prefect` on the command line of a worker of this name that serves all queues."""
+    return Worker(name, (), settings.runs).arguments()
 
 
 def worker_values() -> dict[str, str]:
@@ -93,7 +121,7 @@ def worker_values() -> dict[str, str]:
 
 
 def stop(settings: Settings) -> list[str]:
-    """Ends worker and server; gives the names of those that ran."""
+    """Ends workers and server; gives the names of those that ran."""
     return [process.name for process in reversed(_processes(settings)) if process.stop()]
 
 
@@ -112,8 +140,8 @@ def answers(settings: Settings) -> bool:
     return reply.status_code == httpx.codes.OK
 
 
-def _processes(settings: Settings) -> tuple[Process, Process]:
-    return Process("prefect-server", settings.home), Process("prefect-worker", settings.home)
+def _processes(settings: Settings) -> list[Process]:
+    return [Process(name, settings.home) for name in (SERVER, *workers(settings))]
 
 
 def _prefect() -> str:

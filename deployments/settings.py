@@ -29,7 +29,7 @@ class Settings(HealingSettings):
     ui_port: int = Field(4200, ge=1, le=65535)
     """Loopback port of the Prefect server."""
     runs: int = Field(8, ge=1, le=100)
-    """How many flow runs the worker carries out at once."""
+    """How many flow runs of people and programs go on at once, those that wait for an approval among them."""
     retention_days: int = Field(30, ge=1, le=3650)
     """How long finished runs are kept; events stay for a week at most."""
     digitalocean_token: SecretStr | None = None

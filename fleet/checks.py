@@ -33,6 +33,7 @@ COMMIT = r"[0-9a-f]{40}([0-9a-f]{24})?"
 _TAG = r"[A-Za-z0-9_]([A-Za-z0-9._/+-]{0,198}[A-Za-z0-9_+-])?"
 REVISION = _TAG
 """Commits look like tags, so this is the pattern of both."""
+REGISTRY_USER = r"[A-Za-z0-9_$][A-Za-z0-9._@+$-]{0,254}"
 GIT_USER = r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,99}"
 SAVED = r"/[^\x00]*\.tar"
 PACKAGE = r"[a-z0-9][a-z0-9+.-]{1,99}(=[A-Za-z0-9][A-Za-z0-9.+:~-]{0,99})?"
@@ -157,6 +158,12 @@ def check_revision(value: str) -> None:
         raise InvalidInput(
             f"{value!r} is neither a commit nor a tag.", hint="Give a full commit hash, or a tag, e.g. v1.4.2."
         )
+
+
+def check_registry_user(value: str) -> None:
+    """Whether a registry may be told this name; none is fine."""
+    if value and not re.fullmatch(REGISTRY_USER, value):
+        raise InvalidInput(f"{value!r} is no user's name.", hint="Give the name that `docker login` takes.")
 
 
 def check_git_user(value: str) -> None:

@@ -72,7 +72,9 @@ def _container(seen: Container) -> str:
 
 
 def _record(seen: Record) -> str:
-    return f"to {seen.content}, {'proxied' if seen.proxied else 'not proxied'}, comment {seen.comment!r}"
+    how = "proxied" if seen.proxied else "not proxied"
+    lives = f", TTL {seen.ttl} s" if seen.ttl != 1 else ""
+    return f"to {seen.content}, {how}{lives}, comment {seen.comment!r}"
 
 
 def _firewall(seen: Firewall) -> str:

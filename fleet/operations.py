@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from fleet import sources
 from fleet.firewalls import FirewallPlan
 from fleet.records import RecordPlan
 from fleet.spec import Maintenance, ServiceSpec
-from fleet.state import Droplet, DropletRequest, Record
+from fleet.state import Droplet, DropletRequest, Record, Weight
 
 Part = Literal["droplet", "firewall", "image", "container", "route", "record"]
 NEW = "the new release"
+MIB = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,13 @@ class Operation:
     text: str
     changes: bool = True
     """Whether it touches anything."""
+    note: str = ""
+    """What is shown beside it, without being a part of what is approved."""
+
+    @property
+    def told(self) -> str:
+        """In a line, with what is shown beside it."""
+        return f"{self.text} ({self.note})" if self.note else self.text
 
     def __str__(self) -> str:
         """In a line."""
@@ -74,21 +83,34 @@ def firewall(plan: FirewallPlan) -> Operation:
     return Operation("firewall", f"{plan.verb} firewall {plan.name}: {rules}")
 
 
-def image(targets: Targets, source: sources.Source) -> Iterator[Operation]:
+def image(targets: Targets, source: sources.Source, weight: Weight | None) -> Iterator[Operation]:
     """Where the image is made, and where it goes from there."""
     first, *others = targets.names
+    weigh = partial(_weighed, targets, source, weight)
     match source:
         case sources.ImageSource(reference):
             yield Operation("image", f"pull {reference} on {first}")
         case sources.ControllerSource(reference):
-            yield Operation("image", f"send {reference} from the controller to {first}")
+            yield Operation("image", f"send {reference} from the controller to {first}", note=weigh([first]))
         case _:
             where = first if source.build_on == "droplet" else "the controller"
             yield Operation("image", f"build {_origin(source)} on {where}")
             if where != first:
-                yield Operation("image", f"send the missing layers to {first}")
+                yield Operation("image", f"send the missing layers to {first}", note=weigh([first]))
     if others:
-        yield Operation("image", f"send the missing layers to {', '.join(others)}")
+        yield Operation("image", f"send the missing layers to {', '.join(others)}", note=weigh(others))
+
+
+def _weighed(targets: Targets, source: sources.Source, weight: Weight | None, names: Sequence[str]) -> str:
+    """How much goes to each of these droplets, or when that is known."""
+    if weight is None:
+        return f"how much is known after the {'pull' if isinstance(source, sources.ImageSource) else 'build'}"
+    sizes = {one.name: weight.whole for one in targets.create} | dict(weight.lacking)
+    return ", ".join(f"{_mib(sizes[name]) if name in sizes else 'not known'} to {name}" for name in names)
+
+
+def _mib(size: int) -> str:
+    return f"{max(size / MIB, 0.1):.1f} MiB" if size else "nothing"
 
 
 def containers(targets: Targets, name: str) -> Iterator[Operation]:
@@ -139,7 +161,8 @@ def page(shown: Maintenance | None, everywhere: bool) -> Iterator[Operation]:
 def records(plan: RecordPlan) -> Iterator[Operation]:
     """DNS records that stay, come and go."""
     for kept in plan.keep:
-        yield Operation("record", f"keep A record {kept.name} to {kept.content}", changes=False)
+        grey = "" if kept.proxied else ", which is not proxied: the firewall lets in the edge alone"
+        yield Operation("record", f"keep A record {kept.name} to {kept.content}{grey}", changes=False)
     for new in plan.add:
         to = f"{new.address} ({new.droplet})" if new.address else f"the address of {new.droplet}"
         yield Operation("record", f"add A record {new.name} to {to}")

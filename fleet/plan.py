@@ -13,7 +13,7 @@ from fleet.errors import InvalidInput, TransientError
 from fleet.facts import Facts, digest_of
 from fleet.firewalls import FirewallPlan, plan_firewall
 from fleet.operations import Operation, Targets
-from fleet.placement import place
+from fleet.placement import Placement, place
 from fleet.records import Pointer, RecordPlan
 from fleet.spec import EnvironmentSpec, Maintenance, Scheduled, ServiceSpec
 from fleet.state import Before, Droplet, DropletRequest, Host, Role, World
@@ -103,14 +103,7 @@ def plan(current: World, desired: Desired) -> Plan:
     naming.comment(desired.owner, spec, service.name, naming.droplet(spec, desired.seed))
     placed = place(used, name, spec, service)
     _check_snapshot(placed.missing, spec, service)
-    targets = Targets(
-        create=tuple(_request(spec, f"{desired.seed}-{number}") for number in range(placed.missing)),
-        keep=tuple(host.droplet for host in placed.keep),
-        drain=tuple(host.droplet for host in placed.drain),
-        destroy=tuple(host.droplet for host in placed.drain if desired.remove_empty and _is_emptied(host, name)),
-        current=releases(current.hosts, name),
-        leaving={host.droplet.name: _leaving(host, name, service.keep_releases) for host in placed.keep},
-    )
+    targets = _targets(current, desired, placed)
     ours = records.ours(current, desired.owner, spec, service.name)
     mark = naming.comment_mark(desired.owner, spec, service.name)
     dns = records.plan_records(ours, _pointers(targets, service), targets.keep, targets.drain, mark)
@@ -129,6 +122,19 @@ def plan(current: World, desired: Desired) -> Plan:
         operations=tuple(_told(targets, desired, current, wall, dns)),
         at_rest=steady and all(is_at_rest(host, name, service, current.page_of(name)) for host in placed.keep),
         world=current,
+    )
+
+
+def _targets(current: World, desired: Desired, placed: Placement) -> Targets:
+    """The droplets by what becomes of the service there."""
+    name, service = desired.container, desired.service
+    return Targets(
+        create=tuple(_request(desired.environment, f"{desired.seed}-{number}") for number in range(placed.missing)),
+        keep=tuple(host.droplet for host in placed.keep),
+        drain=tuple(host.droplet for host in placed.drain),
+        destroy=tuple(host.droplet for host in placed.drain if desired.remove_empty and _is_emptied(host, name)),
+        current=releases(current.hosts, name),
+        leaving={host.droplet.name: _leaving(host, name, service.keep_releases) for host in placed.keep},
     )
 
 
@@ -223,7 +229,7 @@ def _told(
 ) -> Iterable[Operation]:
     yield from operations.droplets(targets, desired.service)
     yield operations.firewall(wall)
-    yield from operations.image(targets, desired.service.source)
+    yield from operations.image(targets, desired.service.source, current.weight)
     yield from operations.containers(targets, desired.container)
     yield from operations.routes(targets, desired.service.domains)
     page = current.page_of(desired.container)

@@ -54,7 +54,7 @@ def plan_records(
     """What becomes of the records `found`, all ours, when `pointers` shall lead to the droplets `used` only."""
     wanted = list(pointers)
     right = {(one.name, one.address, f"{mark} {one.droplet}") for one in wanted if one.address}
-    keep = [one for one in found if one.proxied and (one.name, one.content, one.comment) in right and one.type == "A"]
+    keep = [one for one in found if (one.name, one.content, one.comment) in right and one.type == "A"]
     kept = {(one.name, one.content) for one in keep}
     pairs = {(one.name, one.address) for one in wanted if one.address}
     rest = [one for one in found if (one.name, one.content) not in pairs or one.type != "A"]

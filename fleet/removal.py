@@ -72,12 +72,7 @@ def plan_finish(world: World, owner: str, spec: EnvironmentSpec) -> UndeployPlan
     A service with a release that is newer than its tombstone was deployed again: it stays. A tombstone that no droplet
     carries is what a killed run left; one that wanted its droplet gone says that the environment may have ended too.
     """
-    stones = [
-        (host, Scope(owner, spec, one.service, one.since, host.droplet.name, one.destroy))
-        for host in world.hosts
-        if naming.is_our_droplet(host.droplet.tags)
-        for one in naming.tombstones(host.droplet.tags).values()
-    ]
+    stones = _stones(world, owner, spec)
     found = [(scope, one) for host, scope in stones if not host.error for one in _departures(host, scope)]
     newer = {one: None for scope, one in found if _is_newer(one.newest, scope.since)}
     departures = tuple({one: None for _, one in found if one not in newer})
@@ -86,6 +81,7 @@ def plan_finish(world: World, owner: str, spec: EnvironmentSpec) -> UndeployPlan
     destroyed = tuple(one.droplet for one in seen if one.droplet in wanted and not _staying(one, departures))
     idle = idle_tombstones(world)
     ending = destroyed or (not world.hosts and any(one.destroy for one in idle.values()))
+    left = [(host, scope) for host, scope in stones if not host.error and host.droplet not in destroyed]
     firewall, tags = _end(world, spec, destroyed) if ending else (None, tuple(sorted(idle)))
     return UndeployPlan(
         pending=tuple({_pending(host, scope): None for host, scope in stones if host.error}),
@@ -94,16 +90,19 @@ def plan_finish(world: World, owner: str, spec: EnvironmentSpec) -> UndeployPlan
         destroyed=destroyed,
         firewall=firewall,
         tags=tags,
-        settled=tuple(
-            {
-                one: None
-                for host, scope in stones
-                if not host.error and host.droplet not in destroyed
-                for one in _settled(host, scope, newer)
-            }
-        ),
+        settled=tuple({one: None for host, scope in left for one in _settled(host, scope, newer)}),
         spared=tuple(f"{one.container} on {one.droplet.name}: {one.newest} was deployed since" for one in newer),
     )
+
+
+def _stones(world: World, owner: str, spec: EnvironmentSpec) -> list[tuple[Host, Scope]]:
+    """What is still to go, by the tombstones on our droplets."""
+    return [
+        (host, Scope(owner, spec, one.service, one.since, host.droplet.name, one.destroy))
+        for host in world.hosts
+        if naming.is_our_droplet(host.droplet.tags)
+        for one in naming.tombstones(host.droplet.tags).values()
+    ]
 
 
 def idle_tombstones(world: World) -> dict[str, Tombstone]:

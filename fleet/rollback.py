@@ -64,24 +64,17 @@ def plan_rollback(
         InvalidInput: the service runs nowhere, a droplet has not kept the release, or a name of it is taken.
     """
     name = naming.container(owner, spec, service.name)
-    plan.check_reachable(world.hosts)
-    hosts = sorted((host for host in world.hosts if host.find(name)), key=lambda host: host.droplet.name)
-    if not hosts:
-        raise InvalidInput(f"{service.name} runs on no droplet of {naming.environment(spec)}.", hint="Deploy it.")
+    hosts = _serving(world, name, spec, service)
     target = release or _target(hosts, name)
-    chosen = {host.droplet.name: _kept(host, name, target) for host in hosts}
-    _check_kept(hosts, name, target, chosen)
-    found = {droplet: seen for droplet, seen in chosen.items() if seen}
+    found = _find_kept(hosts, name, target)
     domains = tuple(sorted({domain for seen in found.values() for domain in seen.hosts}))
     records.check_domains(world, owner, spec, service.name, domains)
     droplets = tuple(host.droplet for host in hosts)
     pointers = [Pointer(d, one.name, one.public_address) for one in droplets for d in found[one.name].hosts]
     ours = records.ours(world, owner, spec, service.name)
     dns = records.plan_records(ours, pointers, droplets, (), naming.comment_mark(owner, spec, service.name))
-    current = plan.releases(hosts, name)
-    page = world.page_of(name)
+    current, page, strays = plan.releases(hosts, name), world.page_of(name), _strays(world.hosts, name)
     shown = operations.page(page, set(current) <= world.showing(name, page))
-    strays = _strays(world.hosts, name)
     return RollbackPlan(
         container=name,
         release=target,
@@ -97,6 +90,22 @@ def plan_rollback(
         and all(plan.is_at_rest(host, name, service, page) for host in hosts),
         world=world,
     )
+
+
+def _serving(world: World, name: str, spec: EnvironmentSpec, service: ServiceSpec) -> list[Host]:
+    """The droplets that the service runs on, by their names."""
+    plan.check_reachable(world.hosts)
+    hosts = sorted((host for host in world.hosts if host.find(name)), key=lambda host: host.droplet.name)
+    if not hosts:
+        raise InvalidInput(f"{service.name} runs on no droplet of {naming.environment(spec)}.", hint="Deploy it.")
+    return hosts
+
+
+def _find_kept(hosts: Sequence[Host], name: str, target: str) -> dict[str, Container]:
+    """The release as each droplet has it."""
+    chosen = {host.droplet.name: _kept(host, name, target) for host in hosts}
+    _check_kept(hosts, name, target, chosen)
+    return {droplet: seen for droplet, seen in chosen.items() if seen}
 
 
 def _target(hosts: Sequence[Host], name: str) -> str:

@@ -17,9 +17,24 @@ class ImageSource:
     """An image that the first droplet pulls from a registry."""
 
     reference: str
+    user: str = ""
+    password: str = field(default="", repr=False)
+    """What a private registry asks for; empty: it is a public one."""
 
     def __post_init__(self) -> None:
         checks.check_reference(self.reference)
+
+    def check_login(self) -> None:
+        """Whether the login is a whole one, or none.
+
+        Raises:
+            InvalidInput: a user or a password is given alone.
+        """
+        if bool(self.user) != bool(self.password):
+            raise InvalidInput(
+                f"The registry of {self.reference} is given {'a user' if self.user else 'a password'} alone.",
+                hint="Give both, or none where the registry is a public one.",
+            )
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,8 @@ class Record:
     content: str
     proxied: bool
     comment: str
+    ttl: int = 1
+    """Seconds; 1: as Cloudflare thinks fit, which it always is for a proxied one."""
 
 
 @dataclass(frozen=True)
@@ -224,6 +226,16 @@ class Host:
 
 
 @dataclass(frozen=True)
+class Weight:
+    """What would travel of an image that is known before a deploy, in bytes."""
+
+    whole: int
+    """All of its layers: what a droplet that is yet to be made lacks."""
+    lacking: Mapping[str, int]
+    """What each droplet lacks, by its name; one that could not be asked is not in it."""
+
+
+@dataclass(frozen=True)
 class World:
     """Everything a plan may depend on."""
 
@@ -236,6 +248,8 @@ class World:
     """Addresses (CIDR) that the edge connects from."""
     content: str = ""
     """What stands for what the service's image is made of; only where somebody is to approve it."""
+    weight: Weight | None = None
+    """What of the image is to travel; None: only its build or pull can tell. Shown, and nothing follows from it."""
 
     def page_of(self, name: str) -> Maintenance | None:
         """The maintenance page of a service: it is under maintenance for as long as it is so on any droplet."""

@@ -58,7 +58,7 @@ def build_snapshot(
         report.ready, report.packages = proven.snapshot, proven.packages
         mirrors.refresh_or_tell(environment.digitalocean, {proven.snapshot.id: proven.packages})
         if make_default:
-            mirrors.make_default(name, environment)
+            mirrors.make_default(proven.snapshot, environment)
 
 
 def make(order: SnapshotOrder, environment: Environment) -> Proven:

@@ -30,7 +30,7 @@ from tasks import (
     tombstones,
     verifying,
 )
-from tasks.deploy_report import deploy_report
+from tasks.deploy_report import Report, deploy_report
 from tasks.locks import Lock, WhenLocked
 from tasks.plans import Order
 from tasks.releases import all_or_none
@@ -113,10 +113,15 @@ def carry_out(order: Order, plan: Plan, lock: Lock, pace: Pace, environment: Env
             statuses = verifying.verify(order.service, order.container, hosts, plan.maintenance, environment)
             rollouts.hide_left(lock, plan, environment)
             report.served(statuses)
-        rollouts.leave(lock, plan, environment)
-        containers.retire_all(order, lock, hosts, environment)
-        report.step("previous release retired")
-        images.prune_all(hosts, environment)
-        report.step("old images pruned")
+        tidy_up(order, plan, lock, report, environment)
         report.warnings += manifests.leave_all(order, lock, release, plan, made, environment)
-        kept.refresh(environment)
+
+
+def tidy_up(order: Order, plan: Plan, lock: Lock, report: Report, environment: Environment) -> None:
+    """What the new release leaves behind, now that it serves."""
+    rollouts.leave(lock, plan, environment)
+    containers.retire_all(order, lock, report.hosts, environment)
+    report.step("previous release retired")
+    images.prune_all(report.hosts, environment)
+    report.step("old images pruned")
+    kept.refresh(environment)

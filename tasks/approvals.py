@@ -153,7 +153,7 @@ def _check(given: Approval, digest: str) -> None:
 
 
 def _body(plan: Shown) -> str:
-    rows = [(one.part, one.text, "" if one.changes else "as it is") for one in plan.operations]
+    rows = [(one.part, one.text, one.note if one.changes else "as it is") for one in plan.operations]
     parts = [f"Digest of the plan: `{plan.digest}` · of the world it follows from: `{facts.digest(plan.basis)}`"]
     return "\n\n".join([*parts, table(("what", "operation", ""), rows)])
 

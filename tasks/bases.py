@@ -22,7 +22,7 @@ from tasks.rolls import RollOrder
 @step("{droplet.name}: read its base image")
 def look(droplet: Droplet, environment: Environment) -> Image | None:
     """The image `local/base:latest` of a droplet; None where its snapshot has none."""
-    return _find(droplet, BASE_TAG, environment)
+    return find(droplet, BASE_TAG, environment)
 
 
 def warn(hosts: Sequence[Droplet], name: str, image: Image, environment: Environment) -> list[str]:
@@ -41,7 +41,7 @@ def warn_of_move(move: Move, new: Droplet, environment: Environment) -> list[str
     before, after = look(move.old, environment), look(new, environment)
     told = []
     for one in move.services:
-        image = _find(new, one.image, environment)
+        image = find(new, one.image, environment)
         if image is not None:
             told += _say(one.service.name, bases.others(image, before, {new.name: after}))
     return told
@@ -61,12 +61,13 @@ def outdated(order: RollOrder, environment: Environment) -> list[Service]:
 
 
 def _is_current(droplet: Droplet, reference: str, environment: Environment) -> bool:
-    image = _find(droplet, reference, environment)
+    image = find(droplet, reference, environment)
     base = look(droplet, environment)
     return base is None or image is None or bases.is_built_on(image, base)
 
 
-def _find(droplet: Droplet, reference: str, environment: Environment) -> Image | None:
+def find(droplet: Droplet, reference: str, environment: Environment) -> Image | None:
+    """An image of a droplet by its id or tag; None where it has none."""
     with reach(environment, droplet) as agent:
         try:
             seen = agent.image(reference)

@@ -79,9 +79,9 @@ def check(folder: Path, dockerfile: str, title: str = "") -> None:
         raise refused(named, error) from error
 
 
-def needs_base(folder: Path, dockerfile: str) -> bool:
-    """Whether the Dockerfile builds on `local/base:latest`."""
-    return bool(_FROM_BASE.search(_read(folder / dockerfile)))
+def names_base(text: str) -> bool:
+    """Whether a Dockerfile builds on `local/base:latest`."""
+    return bool(_FROM_BASE.search(text))
 
 
 def read_dockerfile(folder: Path, dockerfile: str) -> str:

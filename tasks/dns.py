@@ -18,7 +18,7 @@ FORGET_SECONDS = 5.0
 
 @step("{droplet.name}: A record of {domain}")
 def point(droplet: Droplet, domain: str, comment: str, environment: Environment) -> Record:
-    """A proxied A record from the domain to this droplet, which must serve it by now."""
+    """An A record from the domain to this droplet, which must serve it by now; what a person set on it stays."""
     address = droplet.public_address or ""
     return environment.cloudflare.client().ensure(domain, address, comment)
 
@@ -26,7 +26,8 @@ def point(droplet: Droplet, domain: str, comment: str, environment: Environment)
 @step("A record {record.name} to {record.content}: bring it back")
 def restore(record: Record, environment: Environment) -> Record:
     """A record as it was before it was removed; its droplet serves the name again by now."""
-    return environment.cloudflare.client().ensure(record.name, record.content, record.comment)
+    client = environment.cloudflare.client()
+    return client.ensure(record.name, record.content, record.comment, record.proxied, record.ttl)
 
 
 @step("A record {record.name} to {record.content}: remove")

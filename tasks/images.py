@@ -16,7 +16,7 @@ from blocks.environment import Environment
 from fleet.errors import PermanentError
 from fleet.spec import Built, ControllerSource, ImageSource, ServiceSpec
 from fleet.state import Droplet, Image
-from tasks import builds, room, sources, uploads
+from tasks import borrowing, builds, room, sources, uploads
 from tasks.agents import reach
 from tasks.policy import TRANSFER, gather, step
 from tasks.sources.controller import Store, open_docker
@@ -37,9 +37,10 @@ class Shipment:
 def obtain_image(droplet: Droplet, spec: ServiceSpec, environment: Environment) -> Image:
     """The service's image, on this droplet: pulled, built, or sent from the controller's Docker."""
     match spec.source:
-        case ImageSource(reference):
+        case ImageSource(reference, user, password):
+            login = wire.RegistryLogin(user=user, password=password) if user else None
             with reach(environment, droplet) as agent:
-                return builds.image(agent.pull(reference))
+                return builds.image(agent.pull(reference, login))
         case ControllerSource(reference):
             with open_docker() as docker, reach(environment, droplet) as agent:
                 return send(agent, docker, docker.find(reference), droplet.name)
@@ -56,7 +57,10 @@ def _built(droplet: Droplet, spec: ServiceSpec, source: Built, archive: IO[bytes
         with reach(environment, droplet) as agent:
             return builds.build(agent, archive, order, droplet.name, what)
     with open_docker() as docker:
+        log = get_run_logger().info
+        base = borrowing.ensure_base(docker, archive, source.dockerfile, droplet, environment, log)
         made = build_here(docker, archive, source.dockerfile, f"{environment.title()}/{name}:latest", what)
+        borrowing.confirm(docker, base)
         with reach(environment, droplet) as agent:
             return send(agent, docker, made, droplet.name)
 

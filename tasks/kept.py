@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
 from prefect import get_run_logger
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.objects import BlockDocument
-from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound
 from pydantic import ValidationError
 
 from blocks.environment import Environment
@@ -25,11 +23,10 @@ from fleet import naming
 from fleet.errors import DeployerError
 from fleet.rollback import kept_releases
 from fleet.state import Container, Droplet
-from tasks import agents
+from tasks import agents, documents
 from tasks.health import Finding
 
 AT_ONCE = 32
-PAGE = 200
 Seen = Mapping[str, Sequence[Container] | None]
 """What is on each droplet of an environment; None: nobody could say."""
 
@@ -88,23 +85,8 @@ def _mirror(title: str, seen: Seen) -> None:
 
 def _documents() -> dict[str, tuple[UUID, dict[str, Any]]]:
     """All documents of the type, by name: id and fields."""
-    found: dict[str, tuple[UUID, dict[str, Any]]] = {}
-    with get_client(sync_client=True) as client:
-        while True:
-            page = _page(client, len(found))
-            found |= {one.name: (one.id, one.data) for one in page if one.name}
-            if len(page) < PAGE:
-                return found
-
-
-def _page(client: SyncPrefectClient, offset: int) -> list[BlockDocument]:
-    """Some of them; none where the server does not know the type yet."""
-    try:
-        return client.read_block_documents_by_type(Release.get_block_type_slug(), offset=offset, limit=PAGE)
-    except PrefectHTTPStatusError as error:
-        if error.response.status_code != HTTPStatus.NOT_FOUND:
-            raise
-        return []
+    found = documents.list_all(Release.get_block_type_slug())
+    return {one.name: (one.id, one.data) for one in found if one.name}
 
 
 def _as_block(fields: Mapping[str, Any]) -> dict[str, Any] | None:

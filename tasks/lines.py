@@ -7,7 +7,7 @@ import contextlib
 import heapq
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from agent.client import AgentError, AgentProblem, LineReader
 from blocks.environment import Environment
@@ -33,6 +33,11 @@ class Line:
     """When it was written; None: it was not written by the service, and tells of the droplet."""
     droplet: str
     text: str
+
+    def __str__(self) -> str:
+        """With its time in UTC to the millisecond, and its droplet."""
+        at = f"{self.at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] if self.at else "-"
+        return f"{at} {self.droplet} {self.text}"
 
 
 Tell = Callable[[Line], None]

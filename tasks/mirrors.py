@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import cast
 
@@ -16,9 +16,10 @@ from blocks.digitalocean import DigitalOceanCredentials
 from blocks.environment import Environment
 from blocks.snapshot import Snapshot as SnapshotBlock
 from fleet import lineage, naming
-from fleet.errors import DeployerError, InvalidInput
+from fleet.errors import DeployerError, InvalidInput, TransientError
 from fleet.pruning import DOLLARS_PER_GIGABYTE
 from fleet.state import Snapshot
+from tasks import documents as saved
 from tasks.health import list_environments
 from tasks.policy import step
 from tasks.reports import publish, table
@@ -38,6 +39,8 @@ class Listing:
     silent: tuple[str, ...] = ()
     lagging: frozenset[str] = frozenset()
     """Ids of snapshots that are in no list, and are there."""
+    owners: Mapping[str, str] = field(default_factory=dict)
+    """Whose each snapshot is, by its id: six digits that stand for the account."""
 
 
 def refresh(given: DigitalOceanCredentials | None = None, packages: Packages = NO_PACKAGES) -> Listing:
@@ -66,23 +69,36 @@ def read(accounts: list[DigitalOceanCredentials], known: list[str]) -> Listing:
     found: list[Snapshot] = []
     silent: list[str] = []
     lagging: set[str] = set()
+    owners: dict[str, str] = {}
     for account in accounts:
         try:
-            cloud = account.client().snapshots
-            found += cloud.read_all()
-            lagging |= {id for id in set(known) - {one.id for one in found} if cloud.exists(id)}
+            cloud = account.client()
+            owner, listed = cloud.account.read_owner(), cloud.snapshots.read_all()
+            found += [one for one in listed if one.id not in owners]  # two tokens of one account
+            owners |= {one.id: owner for one in listed}
+            lagging |= {id for id in set(known) - {*owners} if cloud.snapshots.exists(id)}
         except DeployerError as error:
             silent.append(f"{account.api_url}: {error.message}")
     ordered = sorted(found, key=lambda one: (one.name, one.created_at))
-    return Listing(tuple(ordered), tuple(silent), frozenset(lagging - {one.id for one in found}))
+    return Listing(tuple(ordered), tuple(silent), frozenset(lagging - {*owners}), owners)
 
 
-@step("environment {environment.project}-{environment.name}: default snapshot {name}")
-def make_default(name: str, environment: Environment) -> None:
-    """New droplets of the environment are made from this snapshot from now on."""
+@step("environment {environment.project}-{environment.name}: default snapshot {snapshot.name}")
+def make_default(snapshot: Snapshot, environment: Environment) -> None:
+    """New droplets of the environment are made from this snapshot from now on.
+
+    Raises:
+        TransientError: its block is not there yet.
+    """
+    found = next((name for name, one in documents().items() if one.snapshot_id == snapshot.id), None)
+    if found is None:
+        raise TransientError(
+            f"The snapshot {snapshot.name} has no block yet, and so is not the default.",
+            hint="Run refresh-snapshots, then choose it in the Environment block.",
+        )
     slug = document_of(environment)
     fresh = cast(Environment, Environment.load(slug))
-    fresh.snapshot = cast(SnapshotBlock, SnapshotBlock.load(name))
+    fresh.snapshot = cast(SnapshotBlock, SnapshotBlock.load(found))
     fresh.save(slug, overwrite=True)
 
 
@@ -111,32 +127,64 @@ def _mirror(listing: Listing, packages: Packages) -> datetime | None:
     """Writes the blocks; gives when the oldest of those that stay unseen was last seen."""
     there, now = documents(), datetime.now(UTC)
     ready = [one for one in listing.snapshots if naming.snapshot_state(one.tags) == "ready"]
-    for one in ready:
-        known = there.get(one.name)
+    named = name_blocks(ready, listing.owners, there)
+    for name, one in named.items():
+        known = there.get(name)
         mine = known.packages if known and known.snapshot_id == one.id else {}
         block = SnapshotBlock.of(one)
         block.seen_at, block.packages = now, dict(packages.get(one.id) or mine)
-        block.save(one.name, overwrite=True)
-    unseen = there.keys() - {one.name for one in ready}
+        block.account = listing.owners.get(one.id, "")
+        block.save(name, overwrite=True)
+    unseen = there.keys() - named.keys()
     if not listing.silent:
         _forget({name for name in unseen if there[name].snapshot_id not in listing.lagging})
         return None
     return min((at for name in unseen if (at := there[name].seen_at)), default=None)
 
 
+def name_blocks(
+    ready: Iterable[Snapshot], owners: Mapping[str, str], there: Mapping[str, SnapshotBlock]
+) -> dict[str, Snapshot]:
+    """The snapshots by the names of their blocks: their own, with the account's digits where another has that name.
+
+    Of several of one account and name it is the last given. What has a block keeps its name, as environments refer to
+    it; so does the block of an account that does not answer.
+    """
+    last = {(one.name, owners[one.id]): one for one in ready}
+    mine = {block: key for key, one in last.items() if (block := _block_of(one, key[1], there))}
+    named = {block: last[key] for block, key in mine.items()}
+    for key in sorted(last.keys() - {*mine.values()}):
+        name, owner = key
+        named[f"{name}-{owner}" if name in named or _is_anothers(there.get(name), owner) else name] = last[key]
+    return named
+
+
+def _block_of(one: Snapshot, owner: str, there: Mapping[str, SnapshotBlock]) -> str | None:
+    """The block that stands for the account's snapshot of this name already."""
+    names = (one.name, f"{one.name}-{owner}")
+    return next((name for name in names if (known := there.get(name)) and _stands_for(known, one, owner)), None)
+
+
+def _stands_for(known: SnapshotBlock, one: Snapshot, owner: str) -> bool:
+    return known.account == owner or (not known.account and known.snapshot_id == one.id)
+
+
+def _is_anothers(known: SnapshotBlock | None, owner: str) -> bool:
+    return known is not None and known.account not in ("", owner)
+
+
 def documents() -> dict[str, SnapshotBlock]:
     """What is offered now, by name."""
-    with get_client(sync_client=True) as client:
-        names = [one.name for one in client.read_block_documents_by_type(SnapshotBlock.get_block_type_slug())]
+    names = [one.name for one in saved.list_all(SnapshotBlock.get_block_type_slug())]
     return {name: cast(SnapshotBlock, SnapshotBlock.load(name)) for name in names if name}
 
 
 def _forget(names: set[str]) -> None:
+    gone = [one.id for one in saved.list_all(SnapshotBlock.get_block_type_slug()) if one.name in names]
     with get_client(sync_client=True) as client:
-        for document in client.read_block_documents_by_type(SnapshotBlock.get_block_type_slug()):
-            if document.name in names:
-                with suppress(ObjectNotFound):
-                    client.delete_block_document(document.id)
+        for id in gone:
+            with suppress(ObjectNotFound):
+                client.delete_block_document(id)
 
 
 def _page(listing: Listing, oldest: datetime | None) -> str:

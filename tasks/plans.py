@@ -23,7 +23,7 @@ from fleet.cloud.ports import Cloud
 from fleet.errors import InvalidInput, TransientError
 from fleet.spec import EnvironmentSpec, LogRules, ServiceSpec, Tcp
 from fleet.state import Droplet, Host, Image, Inventory, Record, Route, World
-from tasks import agents, sources
+from tasks import agents, sources, weights
 from tasks.policy import step
 
 YOUNG = timedelta(minutes=10)
@@ -45,6 +45,8 @@ class Order:
     """Whether somebody is to approve it: then what the image is made of counts among what must not move."""
     manifest: str = field(default="", repr=False)
     """What is left of the service on its droplets once it serves."""
+    to_deploy: bool = False
+    """Whether its image is to travel: then an observation says how much of it each droplet lacks."""
 
     @property
     def title(self) -> str:
@@ -77,7 +79,7 @@ def check(service: Service, snapshot: Snapshot | None = None) -> Order:
     owner = service.environment.digitalocean.client().account.read_owner()
     service.environment.cloudflare.client().read_zone()
     check_region(service.environment, environment)
-    return Order(owner, environment, spec, service.environment.approval, manifest.write(service))
+    return Order(owner, environment, spec, service.environment.approval, manifest.write(service), to_deploy=True)
 
 
 @step("{service.name}: read what was filled in")
@@ -159,6 +161,7 @@ def observe(order: Order, environment: Environment) -> World:
         firewalls=(firewall,) if firewall else (),
         edge=dns.read_edge_ranges(),
         content=sources.fingerprint(order.service.source) if order.to_approve else "",
+        weight=weights.weigh(order.service.source, hosts, environment) if order.to_deploy else None,
     )
 
 
@@ -219,8 +222,8 @@ def decide(order: Order, world: World, remove_empty: bool = False) -> plan.Plan:
     """Where the service will run and what has to be made for it, also as lines in the log."""
     seed = secrets.token_hex(6)
     made = plan.plan(world, plan.Desired(order.owner, order.environment, order.service, seed, remove_empty))
-    for line in made.lines():
-        get_run_logger().info("plan: %s", line)
+    for one in made.operations:
+        get_run_logger().info("plan: %s", one.told)
     return made
 
 

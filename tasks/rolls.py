@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import cast
 
 from prefect import get_run_logger
-from prefect.client.orchestration import get_client
 
 from blocks.environment import Environment
 from blocks.service import Service
@@ -21,12 +20,11 @@ from fleet.errors import InvalidInput, PermanentError
 from fleet.roll import Move, RollPlan, Wanted, plan_roll
 from fleet.spec import EnvironmentSpec, ServiceSpec
 from fleet.state import Image, World
-from tasks import locks, plans
+from tasks import documents, locks, plans
 from tasks.locks import Lock, WhenLocked
 from tasks.policy import step
 
 AT_ONCE = 32
-PAGE = 200
 Locks = Mapping[str, Lock]
 
 
@@ -68,10 +66,8 @@ def check(environment: Environment, snapshot: Snapshot | None, leave_pinned: boo
 
 def list_services(environment: Environment) -> list[Service]:
     """All services of an environment that have a block."""
-    with get_client(sync_client=True) as client:
-        slug = Service.get_block_type_slug()
-        documents = client.read_block_documents_by_type(slug, offset=0, limit=PAGE)
-    found = [cast(Service, Service.load(one.name)) for one in documents if one.name]
+    saved = documents.list_all(Service.get_block_type_slug())
+    found = [cast(Service, Service.load(one.name)) for one in saved if one.name]
     return [one for one in found if one.environment.title() == environment.title()]
 
 

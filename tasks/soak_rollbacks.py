@@ -19,7 +19,7 @@ from fleet.remediation.pauses import in_force
 from fleet.remediation.redaction import last_lines
 from fleet.soak import Sight, Soak, Traffic
 from fleet.state import Droplet
-from tasks import notices
+from tasks import notices, queues
 from tasks.logs import read_log
 from tasks.policy import settle
 from tasks.reports import fenced, publish, table
@@ -63,7 +63,14 @@ def begin(case: Case) -> None:
     document = {"block_document_id": str(case.service._block_document_id)}
     parameters = {"service": {"$ref": document}, "release": soak.before}
     key = f"soak-{soak.release}-{soak.tries}"
-    run_deployment(DEPLOYMENT, parameters=parameters, timeout=0, as_subflow=False, idempotency_key=key)
+    run_deployment(
+        DEPLOYMENT,
+        parameters=parameters,
+        timeout=0,
+        as_subflow=False,
+        idempotency_key=key,
+        work_queue_name=queues.HEALING,
+    )
     get_run_logger().warning("%s: back to %s: %s", case.service.name, soak.before, soak.why)
 
 

@@ -25,11 +25,10 @@ class ImageCalls(Calls):
         """Which layers of an image the droplet lacks."""
         return self._call(wire.ImageMissing, "POST", "/images/missing", body)
 
-    def pull(self, reference: str) -> wire.Image:
-        """Have dockerd fetch an image."""
-        return self._call(
-            wire.Image, "POST", "/images/pull", wire.ImagePull(reference=reference), seconds=STREAM_SECONDS
-        )
+    def pull(self, reference: str, login: wire.RegistryLogin | None = None) -> wire.Image:
+        """Have dockerd fetch an image; with a login, from a private registry."""
+        body = wire.ImagePull(reference=reference, login=login)
+        return self._call(wire.Image, "POST", "/images/pull", body, seconds=STREAM_SECONDS)
 
     def prune(self) -> wire.Pruned:
         """Remove images of releases that are gone, and those without a tag, that nothing uses."""

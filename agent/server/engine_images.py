@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO, Final
@@ -15,6 +16,10 @@ from agent.server.streams import Decoded, messages
 
 TRANSFER_SECONDS: Final = 600.0
 """How long one wait for more of an archive or of a build's output may take."""
+
+DENIED: Final = ("unauthorized", "no basic auth credentials", "denied")
+"""What Docker's words have in them when a registry wants another login, or one at all."""
+DOCKER_HUB: Final = "docker.io"
 
 Events = Iterator[wire.BuildEvent]
 
@@ -60,7 +65,7 @@ class EngineImages:
 
     def build(self, context: Iterable[bytes], request: BuildRequest) -> Stream[wire.BuildEvent]:
         """Build with the classic builder, which takes a local base as local and pulls one that is absent."""
-        cache = {"cachefrom": json.dumps(request.cache_from)} if request.cache_from else {}
+        cache: dict[str, Any] = {"cachefrom": json.dumps(request.cache_from)} if request.cache_from else {}
         answer = self._api.stream(
             "POST",
             "/build",
@@ -75,10 +80,21 @@ class EngineImages:
         )
         return Decoded(answer, self._told(request.tag))
 
-    def pull(self, reference: str) -> Stream[wire.BuildEvent]:
-        """Pull by dockerd's own means; a reference without tag or digest means `latest`."""
+    def pull(self, reference: str, login: wire.RegistryLogin | None = None) -> Stream[wire.BuildEvent]:
+        """Pull by dockerd's own means; a reference without tag or digest means `latest`.
+
+        Raises EngineAbsent: the registry has no such image, or wants another login, or one at all.
+        """
         name = reference if ":" in reference.rpartition("/")[2] or "@" in reference else f"{reference}:latest"
-        answer = self._api.stream("POST", "/images/create", seconds=TRANSFER_SECONDS, fromImage=name)
+        headers = {"X-Registry-Auth": _login(name, login)} if login else {}
+        try:
+            answer = self._api.stream(
+                "POST", "/images/create", seconds=TRANSFER_SECONDS, headers=headers, fromImage=name
+            )
+        except EngineError as error:
+            if any(word in str(error) for word in DENIED):  # Docker says 500, as for a registry that is away
+                raise EngineAbsent(str(error), 404) from error
+            raise
         return Decoded(answer, self._told(name))
 
     def tag(self, image: str, tag: str) -> None:
@@ -136,6 +152,14 @@ class EngineImages:
             yield wire.BuildEvent(image=self.image(made))
 
         return events
+
+
+def _login(name: str, login: wire.RegistryLogin) -> str:
+    """As Docker wants it in a header: it goes over the droplet's own socket, and is in nobody's process list."""
+    first, slash, _ = name.partition("/")
+    own = slash and ("." in first or ":" in first or first == "localhost")
+    given = {"username": login.user, "password": login.password, "serveraddress": first if own else DOCKER_HUB}
+    return base64.urlsafe_b64encode(json.dumps(given).encode()).decode()
 
 
 def _line(message: dict[str, Any]) -> str:

@@ -111,20 +111,23 @@ class Images:
         known = tuple(sorted({one.image for one in self._engine.instances()}))
         return self._engine.build(contexts.rewritten(file), replace(request, cache_from=known))
 
-    def pull(self, reference: str) -> wire.Image:
+    def pull(self, wanted: wire.ImagePull) -> wire.Image:
         """Pull by dockerd's own means; nobody knows before how large it is, so only the reserve is looked at.
 
         Raises:
             Failure: 422, in Docker's words; 507, the disk is full.
         """
         self.room(0)
-        for event in self._engine.pull(reference):
-            if event.error:
-                raise Failure(422, "pull_failed", f"{reference}: {event.error}", "Check the name, and the registry.")
-            if event.image:
-                self._arrived[event.image.id] = time.monotonic()
-                return event.image
-        raise Failure(502, "docker", f"The pull of {reference} ended without an image.", "Try again.")
+        try:
+            for event in self._engine.pull(wanted.reference, wanted.login):
+                if event.error:
+                    raise _not_pulled(wanted.reference, event.error)
+                if event.image:
+                    self._arrived[event.image.id] = time.monotonic()
+                    return event.image
+        except EngineAbsent as error:
+            raise _not_pulled(wanted.reference, str(error)) from error
+        raise Failure(502, "docker", f"The pull of {wanted.reference} ended without an image.", "Try again.")
 
     def prune(self) -> tuple[str, ...]:
         """Remove images of releases that are not here any more, and those without a tag.
@@ -178,6 +181,11 @@ def _common(one: tuple[str, ...], other: tuple[str, ...]) -> int:
 
 def _existing(path: Path) -> Path:
     return path if path.exists() else _existing(path.parent)
+
+
+def _not_pulled(reference: str, why: str) -> Failure:
+    hint = "Check the image's name, and, where its registry is a private one, the user and password for it."
+    return Failure(422, "pull_failed", f"{reference}: {why}", hint)
 
 
 def _refused(image: str, why: str) -> Failure:

@@ -222,8 +222,11 @@ class Engine(Protocol):
     def build(self, context: Iterable[bytes], request: BuildRequest) -> Stream[wire.BuildEvent]:
         """Build a tar context; ends with one event that has `image` or `error`."""
 
-    def pull(self, reference: str) -> Stream[wire.BuildEvent]:
-        """Pull an image; ends with one event that has `image` or `error`."""
+    def pull(self, reference: str, login: wire.RegistryLogin | None = None) -> Stream[wire.BuildEvent]:
+        """Pull an image; ends with one event that has `image` or `error`.
+
+        Raises EngineAbsent: the registry has no such image, or wants another login, or one at all.
+        """
 
     def layer_sizes(self, image: str) -> tuple[int, ...]:
         """Bytes of those of an image's layers that hold anything, topmost first. Raises EngineAbsent."""

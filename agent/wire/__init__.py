@@ -47,7 +47,16 @@ from agent.wire.containers import (
 )
 from agent.wire.drills import Drill, DrillFault, DrillOrder, DrillPermission, DrillPhase
 from agent.wire.examination import Examination, Examine, Found, fingerprint
-from agent.wire.images import BuildEvent, Image, ImageMissing, ImagePull, ImageQuery, ImageSave, Pruned
+from agent.wire.images import (
+    BuildEvent,
+    Image,
+    ImageMissing,
+    ImagePull,
+    ImageQuery,
+    ImageSave,
+    Pruned,
+    RegistryLogin,
+)
 from agent.wire.inventory import Inventory
 from agent.wire.jobs import JobRun, JobRuns
 from agent.wire.keys import KeyState, Turn
@@ -149,6 +158,7 @@ __all__ = [
     "Problem",
     "Promote",
     "Pruned",
+    "RegistryLogin",
     "Release",
     "Reply",
     "Request",

@@ -36,10 +36,19 @@ class ImageSave(Request):
     """Layers (diff ids) to leave out of the archive."""
 
 
+class RegistryLogin(Request):
+    """What a private registry asks for; it serves this one pull, and is kept nowhere."""
+
+    user: Annotated[str, Field(min_length=1, max_length=255)]
+    password: Annotated[str, Field(min_length=1, max_length=8192)] = Field(repr=False)
+
+
 class ImagePull(Request):
     """An image that dockerd fetches by its own means."""
 
     reference: Annotated[str, Field(pattern=r"^[a-z0-9][A-Za-z0-9._:/@-]{0,254}$")]
+    login: RegistryLogin | None = None
+    """None: the registry is public."""
 
 
 class Pruned(Reply):

@@ -38,6 +38,10 @@ SEEN_ZONES = 5
 """Zones that are named of those that a token can see."""
 
 
+NEW = Record("", "", "A", "", proxied=True, comment="")
+"""What the first record of a name is like."""
+
+
 def _connect(account: Account) -> Any:
     import cloudflare
 
@@ -105,15 +109,26 @@ class Cloudflare:
             filters["comment"] = {"contains": comment}
         return [_record(item) for item in self._pages(filters)]
 
-    def ensure(self, name: str, address: str, comment: str) -> Record:
-        """A proxied A record with this name, address and comment.
+    def ensure(
+        self, name: str, address: str, comment: str, proxied: bool | None = None, ttl: int | None = None
+    ) -> Record:
+        """An A record with this name, address and comment; a new one is proxied unless the service's others are not.
 
-        A record of the same service for the same address is brought to it; one that is not ours is never changed.
+        A record of the same service for the same address gets the comment; what else a person has set there stays. One
+        that is not ours is never changed.
         """
-        for record in self.read_records(name=name):
-            if (record.type, record.content) == ("A", address):
-                return self._adopt(record, comment)
-        fields = {"type": "A", "name": name, "content": address, "ttl": 1, "proxied": True, "comment": comment}
+        found = [one for one in self.read_records(name=name) if one.type == "A"]
+        if there := next((one for one in found if one.content == address), None):
+            return self._adopt(there, comment)
+        like = next((one for one in found if naming.same_service(one.comment, comment)), NEW)
+        fields = {
+            "type": "A",
+            "name": name,
+            "content": address,
+            "ttl": like.ttl if ttl is None else ttl,
+            "proxied": like.proxied if proxied is None else proxied,
+            "comment": comment,
+        }
         return _record(self._call(lambda: self.sdk.dns.records.create(zone_id=self.zone_id, **fields)))
 
     def remove(self, record_id: str) -> None:
@@ -144,18 +159,16 @@ class Cloudflare:
         return found
 
     def _adopt(self, record: Record, comment: str) -> Record:
-        if record.comment == comment and record.proxied:
+        if record.comment == comment:
             return record
         if not naming.same_service(record.comment, comment):
             raise InvalidInput(
                 f"The zone has an A record {record.name} to {record.content} that this service did not make.",
                 hint="Delete it in Cloudflare if it is not needed, or give the service another domain.",
             )
-        fields = {"type": "A", "name": record.name, "content": record.content, "ttl": 1}
+        asked = {"type": record.type, "name": record.name, "ttl": record.ttl}  # by the SDK; the comment alone changes
         edit = self.sdk.dns.records.edit
-        return _record(
-            self._call(lambda: edit(record.id, zone_id=self.zone_id, proxied=True, comment=comment, **fields))
-        )
+        return _record(self._call(lambda: edit(record.id, zone_id=self.zone_id, comment=comment, **asked)))
 
     def _pages(self, filters: dict[str, Any]) -> Iterator[Any]:
         """All items of all pages, page by page: the SDK's own iterator does not end where a server ignores `page`."""
@@ -227,4 +240,5 @@ def _record(item: Any) -> Record:
         content=item.content or "",
         proxied=bool(item.proxied),
         comment=item.comment or "",
+        ttl=int(item.ttl or 1),
     )

@@ -136,8 +136,14 @@ class Dns(Protocol):
     def read_records(self, name: str | None = None, comment: str | None = None) -> list[Record]:
         """Records with this exact name and whose comment contains this text (all pages)."""
 
-    def ensure(self, name: str, address: str, comment: str) -> Record:
-        """A proxied A record with this name, address and comment; one that another made is `InvalidInput`."""
+    def ensure(
+        self, name: str, address: str, comment: str, proxied: bool | None = None, ttl: int | None = None
+    ) -> Record:
+        """An A record with this name, address and comment; one that another made is `InvalidInput`.
+
+        One that is there stays proxied or not, with its TTL. A new one gets what is given; else it is as the service's
+        other records of the name are, or, as the first of them, proxied.
+        """
 
     def remove(self, record_id: str) -> None:
         """Deletes one record of ours by its id; absent is fine, and one that is not ours is a `PermanentError`."""

@@ -110,16 +110,20 @@ def _zone(zone_id: str, name: str) -> JSON:
         "owner": {"id": _identifier("owner", "sandbox"), "type": "user", "name": "Sandbox"},
         "account": {"id": _identifier("account", "sandbox"), "name": "Sandbox"},
         "permissions": ["#dns_records:edit", "#dns_records:read", "#zone:read", "#ssl:edit"],
-        "plan": {
-            "id": _identifier("plan", "free"),
-            "name": "Free Website",
-            "price": 0,
-            "currency": "USD",
-            "frequency": "",
-            "is_subscribed": False,
-            "can_subscribe": False,
-            "legacy_id": "free",
-            "legacy_discount": False,
-            "externally_managed": False,
-        },
+        "plan": _plan(),
+    }
+
+
+def _plan() -> JSON:
+    return {
+        "id": _identifier("plan", "free"),
+        "name": "Free Website",
+        "price": 0,
+        "currency": "USD",
+        "frequency": "",
+        "is_subscribed": False,
+        "can_subscribe": False,
+        "legacy_id": "free",
+        "legacy_discount": False,
+        "externally_managed": False,
     }

@@ -24,6 +24,7 @@ from blocks.environment import Environment
 from fleet import naming
 from fleet.remediation import moments
 from fleet.state import Droplet
+from tasks import documents
 from tasks.health import droplets as agents
 from tasks.health import edge
 from tasks.health.findings import Finding
@@ -73,9 +74,7 @@ def list_environments() -> list[Environment]:
 
     Asked twice, its droplets would look like two of one name, of which none is healed.
     """
-    with get_client(sync_client=True) as client:
-        slug = Environment.get_block_type_slug()
-        names = [document.name for document in client.read_block_documents_by_type(slug) if document.name]
+    names = [one.name for one in documents.list_all(Environment.get_block_type_slug()) if one.name]
     found: dict[str, Environment] = {}
     for name in sorted(names):
         one = cast(Environment, Environment.load(name))

@@ -11,7 +11,7 @@ from typing import IO
 
 from agent import dockerfiles
 from fleet.errors import InvalidInput
-from fleet.spec import ArchiveSource, BuildSource, Built, ControllerSource, GitSource, Source
+from fleet.spec import ArchiveSource, BuildSource, Built, ControllerSource, GitSource, ImageSource, Source
 from tasks import contexts
 from tasks.sources import archives, controller, git
 
@@ -38,13 +38,12 @@ def check(source: Source) -> None:
         case ControllerSource(reference):
             with controller.open_docker() as docker:
                 docker.find(reference)
-        case _:
-            pass  # only dockerd can say what a registry has
+        case ImageSource():
+            source.check_login()  # only dockerd can say what a registry has
     if isinstance(source, Built) and source.build_on == "controller":
-        with controller.open_docker() as docker:
+        with controller.open_docker():  # it is there
             if isinstance(source, BuildSource):
                 _check_no_mounts(Path(source.context), source.dockerfile)
-                check_base(docker, Path(source.context), source.dockerfile)
 
 
 @contextmanager
@@ -75,13 +74,11 @@ def packed(source: Built, log: Log) -> Iterator[IO[bytes]]:
     """The build context as a tar.
 
     Raises:
-        InvalidInput: there is nothing to build, it is too large, or the Docker that builds lacks its base.
+        InvalidInput: there is nothing to build, it is too large, or needs what the Docker that builds has not.
     """
     with unfolded(source, log) as folder:
         if source.build_on == "controller":
             _check_no_mounts(folder, source.dockerfile)
-            with controller.open_docker() as docker:
-                check_base(docker, folder, source.dockerfile)
         with contexts.pack(folder, source.dockerfile, title(source), _moment(source)) as archive:
             yield archive
 
@@ -109,24 +106,6 @@ def fingerprint(source: Source) -> str:
                 return docker.find(reference).id
         case _:
             return source.reference
-
-
-def check_base(docker: controller.Store, folder: Path, dockerfile: str) -> None:
-    """Whether the controller's Docker has `local/base:latest`, where the Dockerfile builds on it.
-
-    Raises:
-        InvalidInput: it has not.
-    """
-    if not contexts.needs_base(folder, dockerfile):
-        return
-    try:
-        docker.find(contexts.BASE_TAG)
-    except InvalidInput:
-        raise InvalidInput(
-            f"{dockerfile} builds on {contexts.BASE_TAG}, which the Docker of the machine that runs the worker does "
-            "not have.",
-            hint="Build on `droplet`, whose snapshot has it, or make it here: docker build --tag local/base FOLDER.",
-        ) from None
 
 
 def _check_no_mounts(folder: Path, dockerfile: str) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import IO, Any, Protocol
 
 import docker
-from docker.errors import APIError, DockerException, ImageNotFound
+from docker.errors import APIError, DockerException, ImageLoadError, ImageNotFound
 from requests.exceptions import RequestException
 
 from fleet.errors import DeployerError, InvalidInput, PermanentError, TransientError
@@ -30,6 +30,14 @@ class Store(Protocol):
 
     def save(self, image: str) -> Iterator[bytes]:
         """What `docker save` writes."""
+        ...
+
+    def load(self, archive: IO[bytes]) -> None:
+        """Loads what `docker save` wrote. Raises PermanentError in Docker's words."""
+        ...
+
+    def tag(self, image: str, tag: str) -> None:
+        """Gives an image, known by its id, this tag too; one that had it loses it."""
         ...
 
 
@@ -103,6 +111,27 @@ class ControllerDocker:
         """What `docker save` writes."""
         try:
             yield from self._client.images.get(image).save()
+        except (APIError, RequestException) as error:
+            raise _failure(error) from error
+
+    def load(self, archive: IO[bytes]) -> None:
+        """Loads what `docker save` wrote.
+
+        Raises:
+            PermanentError: it is no archive of an image, in Docker's words.
+        """
+        try:
+            self._client.images.load(archive)
+        except ImageLoadError as error:
+            raise PermanentError(f"The Docker of the machine that runs the worker: {error}") from error
+        except (APIError, RequestException) as error:
+            raise _failure(error) from error
+
+    def tag(self, image: str, tag: str) -> None:
+        """Gives an image, known by its id, this tag too; one that had it loses it."""
+        repository, _, name = tag.rpartition(":")
+        try:
+            self._client.api.tag(image, repository, name)
         except (APIError, RequestException) as error:
             raise _failure(error) from error
 

@@ -70,7 +70,7 @@ def watch(settings: Settings, minutes: int, console: Console) -> None:
 
 def sample(settings: Settings) -> Sample:
     """The controller now."""
-    server, worker = (_memory(Process(name, settings.home)) for name in ("prefect-server", "prefect-worker"))
+    server, worker = (_memory(Process(name, settings.home)) for name in ("prefect-server", "prefect-rounds"))
     with closing(_open(settings)) as database:
         pages, free, size = (
             database.execute(f"PRAGMA {word}").fetchone()[0] for word in ("page_count", "freelist_count", "page_size")

@@ -60,7 +60,7 @@ def test_a_stopped_worker_is_told_by_one_droplet_once_and_its_return_too(lab: La
         return all(one.channels for one in vigils(lab))
 
     eventually(everybody_knows, "every droplet knows whom to tell", NEW_SECONDS, every=20.0)
-    assert Process("prefect-worker", load().home).stop()
+    assert Process("prefect-rounds", load().home).stop()
     eventually(lambda: all(one.absent for one in vigils(lab)), "the absence is noticed", SILENT_SECONDS, every=10.0)
     eventually(lambda: sum(one.owed for one in vigils(lab)) == 0, "all is said", every=5.0)
     assert [one.told for one in vigils(lab)].count(True) == 1

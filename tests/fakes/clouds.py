@@ -212,9 +212,9 @@ class FakeDroplets:
 class FakeSnapshots:
     """The port `Snapshots`."""
 
-    def __init__(self, faults: Faults) -> None:
+    def __init__(self, faults: Faults, first: int) -> None:
         self._faults = faults
-        self._ids = count(9001)
+        self._ids = count(first)
         self.all: dict[str, Snapshot] = {}
 
     def add(
@@ -368,12 +368,12 @@ class FakeKeys:
 
 
 class FakeDigitalOcean:
-    """An account; satisfies `fleet.cloud.ports.Cloud`."""
+    """An account; satisfies `fleet.cloud.ports.Cloud`. No snapshot has the id of one in another account."""
 
-    def __init__(self) -> None:
+    def __init__(self, first_snapshot: int = 9001) -> None:
         self.faults = Faults()
         self.account = FakeAccount(self.faults)
-        self.snapshots = FakeSnapshots(self.faults)
+        self.snapshots = FakeSnapshots(self.faults, first_snapshot)
         self.droplets = FakeDroplets(self.account, self.snapshots, self.faults)
         self.firewalls = FakeFirewalls(self.faults)
         self.keys = FakeKeys(self.faults)
@@ -396,6 +396,12 @@ class FakeCloudflare:
         self.all[record.id] = record
         return record
 
+    def set(self, record_id: str, proxied: bool, ttl: int) -> Record:
+        """What a person sets by hand; a proxied record's TTL is always automatic."""
+        changed = replace(self.all[record_id], proxied=proxied, ttl=1 if proxied else ttl)
+        self.all[record_id] = changed
+        return changed
+
     def read_zone(self) -> str:
         """The zone's name."""
         self.faults.enter("dns.read_zone")
@@ -412,12 +418,21 @@ class FakeCloudflare:
         named = [record for record in self.all.values() if name in (None, record.name)]
         return [record for record in named if comment is None or comment in record.comment]
 
-    def ensure(self, name: str, address: str, comment: str) -> Record:
-        """A record with this name, address and comment."""
+    def ensure(
+        self, name: str, address: str, comment: str, proxied: bool | None = None, ttl: int | None = None
+    ) -> Record:
+        """A record with this name, address and comment; what else somebody has set on it stays."""
         self.faults.enter("dns.ensure")
         found = next((one for one in self.all.values() if (one.name, one.content) == (name, address)), None)
         if found is None:
+            others = (one for one in self.all.values() if one.name == name)
+            like = next((one for one in others if naming.same_service(one.comment, comment)), None)
             found = self.add(name, address, comment)
+            found = self.set(
+                found.id,
+                proxied=(like.proxied if like else True) if proxied is None else proxied,
+                ttl=(like.ttl if like else 1) if ttl is None else ttl,
+            )
         elif found.comment != comment:
             if not naming.same_service(found.comment, comment):
                 raise InvalidInput(f"The record {name} to {address} is not this service's.")

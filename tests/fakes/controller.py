@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from agent.server.ports import BuildRequest, EngineAbsent
+from agent.server.ports import BuildRequest, EngineAbsent, EngineError
 from fleet.errors import InvalidInput, PermanentError
 from fleet.state import Image
 from tests.fakes.engine import FakeEngine
@@ -50,3 +51,14 @@ class FakeControllerDocker:
         """Its archive."""
         self.saves += 1
         return self.engine.save(image)
+
+    def load(self, archive: IO[bytes]) -> None:
+        """What `docker load` does."""
+        try:
+            self.engine.load(archive)  # type: ignore[arg-type]  # a temporary file is a BinaryIO in all but name
+        except (EngineError, KeyError, tarfile.TarError) as error:
+            raise PermanentError(str(error)) from error
+
+    def tag(self, image: str, tag: str) -> None:
+        """Moves a tag."""
+        self.engine.tag(image, tag)

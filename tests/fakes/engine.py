@@ -72,6 +72,8 @@ class Stock:
     blobs: dict[str, bytes] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     registry: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
+    logins: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """User and password that the registry wants for a name."""
 
     def add(self, layers: Iterable[bytes], tag: str = "", note: str = "") -> Stored:
         """Keep an image; a tag that another one has moves to it. `note` sets it apart from one with equal layers."""
@@ -381,12 +383,15 @@ class FakeEngine:
                 raise EngineError(f"the Dockerfile ({request.dockerfile}) is absent or empty", 400)
             return Items(iter(list(self._built(files, request))))
 
-    def pull(self, reference: str) -> Items[wire.BuildEvent]:
-        """What `stock.registry` has."""
+    def pull(self, reference: str, login: wire.RegistryLogin | None = None) -> Items[wire.BuildEvent]:
+        """What `stock.registry` has, for who has the login in `stock.logins`."""
         with self._call("pull"):
             name = reference if ":" in reference.rpartition("/")[2] or "@" in reference else f"{reference}:latest"
             if name not in self.stock.registry:
-                return Items(iter([wire.BuildEvent(error=f"manifest for {name} not found")]))
+                raise EngineAbsent(f"manifest for {name} not found", 404)
+            given = (login.user, login.password) if login else None
+            if self.stock.logins.get(name, given) != given:
+                raise EngineAbsent(f"Head {name}: unauthorized: authentication required", 404)
             made = self.stock.add(self.stock.registry[name], name)
             return Items(iter([wire.BuildEvent(line="Pulled"), wire.BuildEvent(image=self.stock.described(made))]))
 

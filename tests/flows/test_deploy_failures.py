@@ -10,6 +10,7 @@ import pytest
 from fleet.errors import HostsFailed, InvalidInput, PermanentError, Refused, TransientError
 from fleet.state import Droplet
 from flows.deploy import deploy
+from flows.rollback import rollback
 from tasks.releases import HalfDone
 from tests.flows.artifacts import latest
 from tests.flows.fleet_of_fakes import DOMAIN, ZONE, Fleet
@@ -85,7 +86,7 @@ def test_droplets_are_taken_back_also_when_dns_cannot_be_asked_any_more(
     fleet.write("two")
     ensure = fleet.dns.ensure
 
-    def away(*given: str) -> None:
+    def away(*given: Any) -> None:
         ensure(*given)
         fleet.dns.faults.fail("dns.read_records", *[TransientError("Cloudflare answers 500")] * 9)
         raise PermanentError("the zone is locked")
@@ -172,6 +173,29 @@ def test_a_new_name_leaves_dns_again_and_the_one_given_up_comes_back(
     monkeypatch.setattr(fleet, "visit", visit)
     assert fleet.records == records == fleet.everywhere
     assert [status for status, _ in fleet.visit(DOMAIN)] == [200, 200]
+
+
+def test_what_a_person_has_set_on_a_record_survives_deploys_rollbacks_and_a_failed_deploy_taken_back(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(fleet.service())
+    by_hand = {fleet.dns.set(one.id, proxied=False, ttl=300).content for one in list(fleet.dns.all.values())}
+
+    def there() -> set[str]:
+        return {one.content for one in fleet.dns.all.values() if not one.proxied and one.ttl == 300}
+
+    fleet.write("two")
+    deploy(fleet.service())
+    rollback(fleet.service())
+    assert there() == by_hand
+    renamed = fleet.service(runs={"port": 8080, "domains": [f"hi.{ZONE}"]})
+    visit = fleet.visit
+    monkeypatch.setattr(fleet, "visit", lambda *_: [(503, "")])
+    with pytest.raises(TransientError, match="answers 503"):
+        deploy(renamed)
+    monkeypatch.setattr(fleet, "visit", visit)
+    assert fleet.records == fleet.everywhere
+    assert there() == by_hand, "records that were removed came back as they were"
 
 
 def test_a_fresh_droplet_whose_candidate_failed_keeps_it_stopped_as_evidence(

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
+from agent import wire
+from agent.runs import Runs
 from blocks.digitalocean import DigitalOceanCredentials
 from fleet.errors import InvalidInput, PermanentError
 from flows.deploy import deploy
 from flows.health_check import health_check
 from flows.logs import logs
-from tasks import health
+from tasks import health, jobs, plans
+from tasks import logs as log_tasks
 from tasks.health import events, upkeep
 from tests.flows.artifacts import latest
 from tests.flows.fleet_of_fakes import DOMAIN, Fleet
@@ -112,16 +116,64 @@ def test_a_service_that_visitors_do_not_reach_is_found_though_its_droplet_is_wel
     assert set(found.values()) == {"healthy"}
 
 
-def test_logs_shows_the_last_lines_of_every_droplet(fleet: Fleet) -> None:
+@pytest.mark.engine
+def test_logs_shows_the_lines_of_all_droplets_by_their_times(fleet: Fleet) -> None:
     deploy(fleet.service())
-    for number, machine in enumerate(fleet.machines):
-        machine.engine.say(next(iter(machine.engine.instances())).name, f"line of {number} ```")
+    first, second = fleet.machines
+    for number, machine in enumerate((first, second, first)):
+        machine.engine.say(next(iter(machine.engine.instances())).name, f"line {number} ```")
     logs(fleet.service())
     shown = latest("logs-hello")
-    for number, machine in enumerate(fleet.machines):
-        assert f"## {machine.name}" in shown
-        assert f"line of {number}" in shown
-    assert shown.count("```") == 4, "a fence in a line does not end the block"
+    said = [line.split()[2:5] for line in shown.splitlines() if " line " in line]
+    assert said == [[first.name, "line", "0"], [second.name, "line", "1"], [first.name, "line", "2"]]
+    assert shown.count("```") == 2, "a fence in a line does not end the block"
+    logs(fleet.service(), since=(datetime.now(UTC) + timedelta(hours=1)).isoformat())
+    assert "(no lines)" in latest("logs-hello"), "none is as young as that"
+
+
+@pytest.mark.engine
+def test_logs_names_a_droplet_that_does_not_answer_and_shows_the_others(fleet: Fleet) -> None:
+    deploy(fleet.service())
+    well, silent = fleet.machines
+    well.engine.say(next(iter(well.engine.instances())).name, "all is well")
+    silent.silence()
+    logs(fleet.service())
+    shown = latest("logs-hello")
+    assert "all is well" in shown
+    assert f"⚠️ {silent.name}: cannot be read: " in shown
+
+
+def test_the_runs_of_a_scheduled_service_are_shown_with_what_became_of_them(fleet: Fleet) -> None:
+    nightly = fleet.service(replicas=1, runs={"kind": "scheduled", "cron": "0 4 * * *", "ok_codes": [0, 3]})
+    deploy(nightly)
+    (machine,) = fleet.machines
+    name = machine.engine.instances()[0].name
+    release = machine.releases["current"]
+    kept = Runs(machine.folder / "state")
+    ends: tuple[dict[str, Any], ...] = ({"exit_code": 3}, {"exit_code": 137, "oom": True}, {"outcome": "skipped"})
+    for day, changes in enumerate(ends):
+        due = datetime(2026, 11, 21 + day, 4, tzinfo=UTC)
+        fields = {"outcome": "ended", "started_at": due, "ended_at": due + timedelta(minutes=2), **changes}
+        kept.append(name, wire.JobRun(scheduled_for=due, release=release, **fields))
+    found = jobs.read(nightly, [fleet.droplets.all[one] for one in fleet.droplets.all], 10)
+    assert [(one.cells()[4:6], one.well) for one in found] == [
+        (("skipped", ""), True),
+        (("ended, out of memory", "137"), False),
+        (("ended", "3"), True),
+    ]
+    order = plans.order(nightly)
+    log_tasks.report(order, [], found)
+    cells = f"{machine.name} | 2026-11-22 04:00:00 | 2026-11-22 04:00:00 | 2026-11-22 04:02:00 | ended, out of memory"
+    assert f"| {cells} | 137 | {release} |" in latest("logs-hello")
+    machine.silence()
+    (told,) = jobs.read(nightly, [fleet.droplets.all[one] for one in fleet.droplets.all], 10)
+    assert told.run is None
+    assert "did not answer" in told.cells()[4]
+
+
+def test_what_is_not_scheduled_has_no_runs(fleet: Fleet) -> None:
+    with pytest.raises(InvalidInput, match="hello is not a scheduled service"):
+        jobs.check(fleet.service())
 
 
 def test_logs_of_a_service_that_runs_nowhere_says_what_to_do(fleet: Fleet) -> None:
@@ -133,6 +185,12 @@ def test_logs_of_a_service_that_runs_nowhere_says_what_to_do(fleet: Fleet) -> No
 def test_logs_of_too_many_lines_are_refused(fleet: Fleet, lines: int) -> None:
     with pytest.raises(InvalidInput, match=r"Ask for 1 to 2000\."):
         logs(fleet.service(), lines)
+
+
+@pytest.mark.parametrize("since", ["yesterday", "10", "10y", "999999d"])
+def test_logs_since_what_is_no_time_are_refused(fleet: Fleet, since: str) -> None:
+    with pytest.raises(InvalidInput, match="neither an age nor a time"):
+        logs(fleet.service(), since=since)
 
 
 @pytest.mark.engine

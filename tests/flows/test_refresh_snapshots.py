@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from prefect.client.orchestration import get_client
@@ -14,8 +15,10 @@ from fleet import lineage, naming
 from fleet.errors import TransientError
 from flows.build_snapshot import build_snapshot
 from flows.refresh_snapshots import refresh_snapshots
+from tasks import mirrors
+from tests.fakes.clouds import FakeDigitalOcean
 from tests.flows.artifacts import latest
-from tests.flows.fleet_of_fakes import Fleet
+from tests.flows.fleet_of_fakes import OPEN, FakeDigitalOceanCredentials, Fleet
 
 pytestmark = pytest.mark.engine
 
@@ -97,3 +100,54 @@ def test_a_build_shows_in_the_form_with_its_packages_and_becomes_the_default(fle
     refresh_snapshots()
     kept = cast(SnapshotBlock, SnapshotBlock.load("shop-custom"))
     assert kept.packages == made.packages, "a later run and a later round do not forget them"
+
+
+@pytest.fixture
+def other(saved: Environment, monkeypatch: pytest.MonkeyPatch) -> FakeDigitalOcean:
+    """Another account with an environment of its own, and a snapshot of the same name."""
+    account = FakeDigitalOcean(first_snapshot=5001)
+    account.account.team = "another-team"
+    account.snapshots.add("demo-base", tags=naming.snapshot_tags("base") | {naming.READY_TAG})
+    address = "https://another-account.invalid"
+    monkeypatch.setitem(cast(Any, OPEN), address, SimpleNamespace(cloud=account))
+    theirs = FakeDigitalOceanCredentials.model_validate({"token": "t", "api_url": address})
+    second = saved.model_copy(update={"project": "shop", "digitalocean": theirs})
+    monkeypatch.setattr("tasks.mirrors.list_environments", lambda: [second, saved])
+    return account
+
+
+def test_two_accounts_with_a_snapshot_of_one_name_have_a_block_each_and_keep_it(
+    fleet: Fleet, saved: Environment, other: FakeDigitalOcean
+) -> None:
+    digits = naming.owner("another-team")
+    for _ in range(2):
+        refresh_snapshots()
+        blocks = mirrors.documents()
+        assert {name: one.account for name, one in blocks.items()} == {
+            "demo-base": naming.owner(fleet.cloud.account.team),
+            f"demo-base-{digits}": digits,
+        }
+        assert blocks["demo-base"].snapshot_id == fleet.snapshot.id, "environments refer to it"
+    theirs = blocks[f"demo-base-{digits}"]
+    for silent, left in ((other, fleet.cloud), (fleet.cloud, other)):
+        silent.faults.fail("snapshots.read_all", TransientError("503 Service Unavailable"))
+        with pytest.raises(TransientError):
+            refresh_snapshots()
+        assert {*mirrors.documents()} == {*blocks}, "while one account is silent, none gets the other's name"
+        assert left.snapshots.all
+    fleet.cloud.snapshots.all.clear()
+    refresh_snapshots()
+    assert {name: one.snapshot_id for name, one in mirrors.documents().items()} == {
+        f"demo-base-{digits}": theirs.snapshot_id
+    }
+
+
+def test_the_default_is_the_snapshot_of_the_environments_own_account(
+    fleet: Fleet, saved: Environment, other: FakeDigitalOcean
+) -> None:
+    refresh_snapshots()
+    mine = next(one for one in other.snapshots.all.values() if one.name == "demo-base")
+    mirrors.make_default(mine, saved)
+    default = cast(Environment, Environment.load("demo-prod")).snapshot
+    assert default is not None
+    assert (default.snapshot_id, default.account) == (mine.id, naming.owner("another-team"))

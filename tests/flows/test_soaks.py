@@ -102,8 +102,8 @@ def scene(fleet: Fleet, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.
     began: list[Any] = []
     keys: set[str] = set()
 
-    def run(name: str, parameters: Any, idempotency_key: str, **_: Any) -> None:
-        assert name == "rollback/rollback"
+    def run(name: str, parameters: Any, idempotency_key: str, work_queue_name: str, **_: Any) -> None:
+        assert (name, work_queue_name) == ("rollback/rollback", "healing"), "not behind people's runs that wait"
         if idempotency_key not in keys:
             keys.add(idempotency_key)
             began.append(parameters)

@@ -93,6 +93,7 @@ POOLED = (
     "tasks.healing.handover",
     "tasks.healing.selftest",
     "tasks.healing.worlds",
+    "tasks.jobs",
     "tasks.kept",
     "tasks.leftovers",
     "tasks.locks",
@@ -101,6 +102,7 @@ POOLED = (
     "tasks.rolls",
     "tasks.room",
     "tasks.vigils",
+    "tasks.weights",
     "agent.server.work",
 )
 

@@ -42,7 +42,7 @@ def _asking(router: APIRouter, context: Context) -> None:
 
     @router.post("/pull", summary="Pull an image by dockerd's own means")
     async def pull(body: wire.ImagePull) -> wire.Image:
-        return await call(images.pull, body.reference)
+        return await call(images.pull, body)
 
     @router.post("/prune", summary="Remove images of releases that are gone, and those without a tag that nothing uses")
     async def prune() -> wire.Pruned:

@@ -26,7 +26,11 @@ _UNPLAYED = (
 
 def add(routes: APIRouter, inventory: Inventory, lifecycle: Lifecycle) -> None:
     """Droplet actions and the list of all."""
+    _listed(routes, inventory)
+    _started(routes, inventory, lifecycle)
 
+
+def _listed(routes: APIRouter, inventory: Inventory) -> None:
     @routes.get("/actions")
     async def list_actions(request: Request) -> Response:
         return page(request, "actions", list(reversed(inventory.store.all(ACTION))))
@@ -42,6 +46,8 @@ def add(routes: APIRouter, inventory: Inventory, lifecycle: Lifecycle) -> None:
             raise not_found()
         return answer("action", public(action))
 
+
+def _started(routes: APIRouter, inventory: Inventory, lifecycle: Lifecycle) -> None:
     @routes.post("/droplets/{droplet_id}/actions")
     async def start_action(droplet_id: str, request: Request) -> Response:
         action = _start(inventory, inventory.droplet(droplet_id), await body(request))

@@ -6,6 +6,7 @@ import contextlib
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -16,6 +17,7 @@ from fastapi import FastAPI
 from fleet.cloud.cloudflare import Cloudflare
 from fleet.cloud.digitalocean import DigitalOcean, api
 from fleet.cloud.ports import Cloud, Dns
+from fleet.state import Record
 from sandbox.cloudflare import zones
 from sandbox.cloudflare.routes import router
 from sandbox.store import Store
@@ -26,6 +28,8 @@ from tests.fakes.clouds import FakeCloudflare, FakeDigitalOcean
 
 Foreign = Callable[[str, str], str]
 """Makes a record that is not ours, of this name and address; gives its id."""
+ByHand = Callable[[Record, bool, int], object]
+"""Has somebody set whether a record is proxied, and its TTL."""
 TOKEN = "cloudflare-token"
 
 
@@ -75,15 +79,33 @@ def dns(zone: tuple[Dns, Foreign]) -> Dns:
 
 
 @pytest.fixture
+def by_hand(request: pytest.FixtureRequest, zone: tuple[Dns, Foreign]) -> ByHand:
+    """How a person changes a record in the dashboard."""
+    dns = zone[0]
+    if isinstance(dns, FakeCloudflare):
+        return lambda record, proxied, ttl: dns.set(record.id, proxied, ttl)
+    url, ca_file = request.getfixturevalue("cloudflare_sandbox")
+
+    def change(record: Record, proxied: bool, ttl: int) -> None:
+        _ask(url, ca_file, "PATCH", f"dns_records/{record.id}", {"proxied": proxied, "ttl": ttl})
+
+    return change
+
+
+@pytest.fixture
 def foreign(zone: tuple[Dns, Foreign]) -> Foreign:
     """How somebody else makes a record in the same zone."""
     return zone[1]
 
 
 def _post(url: str, ca_file: Path, name: str, address: str) -> str:
+    record = {"type": "A", "name": name, "content": address, "comment": "made by hand"}
+    return str(_ask(url, ca_file, "POST", "dns_records", record)["id"])
+
+
+def _ask(url: str, ca_file: Path, method: str, path: str, body: dict[str, Any]) -> Any:
     context = ssl.create_default_context(cafile=str(ca_file))
     with httpx.Client(verify=context, headers={"Authorization": f"Bearer {TOKEN}"}) as client:
         zone_id = client.get(f"{url}/zones").json()["result"][0]["id"]
-        record = {"type": "A", "name": name, "content": address, "comment": "made by hand"}
-        answer = client.post(f"{url}/zones/{zone_id}/dns_records", json=record)
-        return str(answer.raise_for_status().json()["result"]["id"])
+        answer = client.request(method, f"{url}/zones/{zone_id}/{path}", json=body)
+        return answer.raise_for_status().json()["result"]

@@ -8,7 +8,8 @@ from fleet import naming
 from fleet.cloud.ports import Dns
 from fleet.errors import InvalidInput, PermanentError
 from fleet.spec import EnvironmentSpec
-from tests.contract.cloud.conftest import Foreign
+from fleet.state import Record
+from tests.contract.cloud.conftest import ByHand, Foreign
 
 SPEC = EnvironmentSpec("demo", "prod", "fra1", "s-1vcpu-1gb", "example.test")
 ONE = naming.comment("9fe5e6", SPEC, "hello", "demo-prod-3f9a1c")
@@ -51,6 +52,28 @@ def test_an_address_that_a_new_droplet_inherits_gets_its_comment(dns: Dns) -> No
     old = dns.ensure("e.example.test", "127.77.0.4", ONE)
     new = dns.ensure("e.example.test", "127.77.0.4", TWO)
     assert (new.id, new.comment) == (old.id, TWO)
+
+
+def test_what_a_person_has_set_on_a_record_stays_whatever_becomes_of_it(dns: Dns, by_hand: ByHand) -> None:
+    made = dns.ensure("p.example.test", "127.77.0.11", ONE)
+    by_hand(made, False, 300)
+    assert _set(dns.ensure("p.example.test", "127.77.0.11", ONE)) == (ONE, False, 300)
+    assert _set(dns.ensure("p.example.test", "127.77.0.11", TWO)) == (TWO, False, 300), "a new droplet took it over"
+    assert [_set(one) for one in dns.read_records(name="p.example.test")] == [(TWO, False, 300)]
+
+
+def test_a_new_record_is_as_the_services_others_of_the_name_are(dns: Dns, by_hand: ByHand) -> None:
+    by_hand(dns.ensure("q.example.test", "127.77.0.12", ONE), False, 600)
+    assert _set(dns.ensure("q.example.test", "127.77.0.13", TWO)) == (TWO, False, 600)
+
+
+def test_a_record_that_comes_back_is_as_it_was(dns: Dns) -> None:
+    assert _set(dns.ensure("r.example.test", "127.77.0.14", ONE, False, 120)) == (ONE, False, 120)
+    assert _set(dns.ensure("r.example.test", "127.77.0.15", TWO, True, 1)) == (TWO, True, 1)
+
+
+def _set(record: Record) -> tuple[str, bool, int]:
+    return record.comment, record.proxied, record.ttl
 
 
 def test_a_record_of_another_service_is_not_taken_over(dns: Dns) -> None:

@@ -56,6 +56,16 @@ def test_no_manifest_holds_a_credential() -> None:
     assert json.loads(text)["secrets"] == ["API_KEY", "image.token"]
 
 
+def test_a_registrys_password_is_asked_for_by_name_and_its_user_is_known() -> None:
+    given = service(image=registry(user="acme", password=examples.SECRET))
+    assert examples.SECRET not in manifest.write(given)
+    made = again(given)
+    assert made.missing() == ["PASSWORD", "image.password"]
+    assert made.image.model_dump()["user"] == "acme"
+    made.image = given.image
+    assert made.missing() == ["PASSWORD"]
+
+
 def test_a_deploy_is_refused_until_every_secret_is_filled_in_or_not_wanted_any_more() -> None:
     made = again(service(image=git(), secrets={"API_KEY": "x", "OTHER": "y"}))
     with pytest.raises(InvalidInput, match=r"missing, as they could not be read back: API_KEY, OTHER, image\.token\."):

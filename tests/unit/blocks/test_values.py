@@ -19,6 +19,7 @@ from blocks.service import Service
 from blocks.snapshot import Snapshot
 from fleet import lineage, naming, spec, state
 from fleet.errors import InvalidInput
+from tasks import sources
 from tests.unit.blocks import examples
 from tests.unit.blocks.examples import (
     cloudflare,
@@ -165,6 +166,19 @@ def test_an_image_from_a_registry_gives_its_source() -> None:
     assert service(image=registry()).spec().source == spec.ImageSource("ghcr.io/acme/shop:1.4.2")
 
 
+def test_a_registrys_login_reaches_the_source_and_no_text() -> None:
+    private = service(image=registry(user="acme", password=examples.SECRET))
+    source = private.spec().source
+    assert source == spec.ImageSource("ghcr.io/acme/shop:1.4.2", "acme", examples.SECRET)
+    assert examples.SECRET not in f"{source!r} {private!r} {private.model_dump_json()}"
+
+
+@pytest.mark.parametrize("given", [{"user": "acme"}, {"password": examples.SECRET}])
+def test_half_a_login_is_refused_at_the_door(given: dict[str, str]) -> None:
+    with pytest.raises(InvalidInput, match="alone"):
+        sources.check(service(image=registry(**given)).spec().source)
+
+
 @pytest.mark.parametrize(
     ("given", "source"),
     [
@@ -280,6 +294,7 @@ def test_a_snapshot_of_ours_is_mirrored() -> None:
     assert Snapshot.of(seen).model_dump(exclude={"block_type_slug"}) == {
         "snapshot_id": "9001",
         "name": "demo-base",
+        "account": "",
         "kind": "base",
         "description": "For models.",
         "regions": ["fra1"],

@@ -11,9 +11,11 @@ import pytest
 import yaml
 from prefect import Flow
 from prefect.utilities.callables import parameter_schema
+from pydantic import SecretStr
 
-from deployments.server import POOL
-from deployments.settings import ROOT
+from deployments.server import POOL, ROUNDS_AT_ONCE, Worker, workers
+from deployments.settings import ROOT, Settings
+from tasks.queues import HEALING, LIMITS, PEOPLE, ROUNDS
 
 DOCUMENT = yaml.safe_load((ROOT / "prefect.yaml").read_text())
 DEPLOYMENTS: list[dict[str, Any]] = DOCUMENT["deployments"]
@@ -41,7 +43,7 @@ def test_a_deployment_is_named_by_module_and_not_by_file(deployment: dict[str, A
 @each
 def test_a_deployment_is_described_and_goes_to_our_pool(deployment: dict[str, Any]) -> None:
     assert deployment["description"].endswith(".")
-    assert deployment["work_pool"] == {"name": POOL}
+    assert deployment["work_pool"]["name"] == POOL
     assert deployment["tags"]
 
 
@@ -71,6 +73,26 @@ def test_health_what_is_pending_and_snapshots_are_looked_at_and_nothing_else_run
         "health-check": ["* * * * *"],
         "refresh-snapshots": ["*/5 * * * *"],
     }
+
+
+def test_what_is_scheduled_or_heals_has_queues_of_its_own_and_a_worker_that_serves_no_others() -> None:
+    queues: dict[str, str] = {one["name"]: one["work_pool"].get("work_queue_name", PEOPLE) for one in DEPLOYMENTS}
+    assert {name for name, queue in queues.items() if queue == ROUNDS} == {
+        one["name"] for one in DEPLOYMENTS if "schedules" in one
+    }
+    assert [name for name, queue in queues.items() if queue == HEALING] == ["remediate"]
+    settings = Settings(_env_file=None, admin_login=SecretStr("admin:x"))  # type: ignore[call-arg]  # no file is read
+    served = [set(worker.queues) for worker in workers(settings).values()]
+    assert served == [{PEOPLE}, {ROUNDS, HEALING}]
+    assert (LIMITS[HEALING] or ROUNDS_AT_ONCE) < ROUNDS_AT_ONCE, "what heals leaves room for rounds"
+
+
+def test_a_worker_is_told_its_queues_and_how_much_it_does_at_once() -> None:
+    arguments = Worker("one", (ROUNDS, HEALING), 8).arguments()
+    assert " ".join(arguments) == (
+        "worker start --pool deployer --type process --name one --work-queue rounds --work-queue healing"
+        " --limit 8 --install-policy never"
+    )
 
 
 def test_the_file_is_for_the_prefect_that_is_installed() -> None:

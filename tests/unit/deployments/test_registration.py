@@ -10,6 +10,7 @@ import pytest
 import yaml
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolUpdate
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.settings import PREFECT_API_URL
 from pydantic import SecretStr, ValidationError
 
@@ -18,6 +19,7 @@ from blocks.environment import Environment
 from deployments import documents, pools, registered, registry
 from deployments.server import POOL
 from deployments.settings import Settings
+from tasks.queues import HEALING, LIMITS, PEOPLE, ROUNDS
 
 pytestmark = pytest.mark.usefixtures("prefect")
 SECRETS = {"digitalocean_token": SecretStr("do-1"), "cloudflare_token": SecretStr("cf-1")}
@@ -108,6 +110,41 @@ def test_the_pool_and_the_limits_are_as_written() -> None:
     kind, limits = asyncio.run(twice())
     assert kind == "process"
     assert {tag: limits[tag] for tag in pools.TAG_LIMITS} == pools.TAG_LIMITS
+
+
+def test_health_rounds_come_to_a_queue_of_their_own_on_a_used_database_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", PREFECT_API_URL.value() or "")
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+
+    async def story() -> tuple[str | None, str | None, dict[str, int | None], int]:
+        await registry.register(settings(project="queues"))
+        async with get_client() as client:
+            found = await client.read_deployment_by_name("health-check/health-check")
+            await client.update_deployment(found.id, DeploymentUpdate(work_queue_name=PEOPLE))
+            healing = await client.read_work_queue_by_name(HEALING, work_pool_name=POOL)
+            await client.update_work_queue(healing.id, concurrency_limit=1)
+            people = await client.read_work_queue_by_name(PEOPLE, work_pool_name=POOL)
+            await client.update_work_queue(people.id, concurrency_limit=3)
+        moved = (await read("health-check/health-check")).work_queue_name
+        await registry.register(settings(project="queues"))
+        async with get_client() as client:
+            queues = await client.read_work_queues(work_pool_name=POOL)
+            waiting = await client.get_scheduled_flow_runs_for_work_pool(POOL, [PEOPLE])
+        back = (await read("health-check/health-check")).work_queue_name
+        return moved, back, {one.name: one.concurrency_limit for one in queues}, len(waiting)
+
+    before, after, limits, left = asyncio.run(story())
+    assert (before, after) == (PEOPLE, ROUNDS)
+    assert limits == {PEOPLE: 3, ROUNDS: None, HEALING: LIMITS[HEALING]}
+    assert left == 0
+
+
+async def read(name: str) -> DeploymentResponse:
+    """A deployment as the server has it."""
+    async with get_client() as client:
+        return await client.read_deployment_by_name(name)
 
 
 def test_runs_start_directly_unless_somebody_has_chosen_another_command() -> None:

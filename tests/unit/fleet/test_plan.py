@@ -9,8 +9,8 @@ import pytest
 from fleet import facts
 from fleet.errors import InvalidInput, TransientError
 from fleet.plan import Plan
-from fleet.spec import ArchiveSource, BuildSource, ControllerSource, GitSource, Source, Volume, Web, Worker
-from fleet.state import DropletRequest, Firewall, Host, Inventory, World
+from fleet.spec import ArchiveSource, BuildSource, ControllerSource, GitSource, ImageSource, Source, Volume, Web, Worker
+from fleet.state import DropletRequest, Firewall, Host, Inventory, Weight, World
 from tests.unit.fleet import worlds
 from tests.unit.fleet.worlds import (
     DOMAIN,
@@ -232,10 +232,46 @@ def test_records_out_of_use_are_removed_and_others_stay() -> None:
 
 
 def test_a_record_that_is_not_as_it_should_be_is_mended_and_not_removed() -> None:
-    grey = replace(record("1"), proxied=False)
-    plan = deploy(replace(TWO, hosts=TWO.hosts[:1], records=(grey,)))
+    other = replace(record("1"), comment=record("9").comment)
+    plan = deploy(replace(TWO, hosts=TWO.hosts[:1], records=(other,)))
     assert lines(plan, "record") == ["add A record hello.example.com to 192.0.2.1 (demo-prod-000001)"]
     assert (plan.records.keep, plan.records.drop, plan.records.stale) == ((), (), ())
+
+
+def test_a_record_that_somebody_does_not_want_proxied_stays_so_and_the_plan_says_what_that_means() -> None:
+    grey = replace(record("1"), proxied=False, ttl=300)
+    plan = deploy(replace(TWO, hosts=TWO.hosts[:1], records=(grey,)))
+    assert lines(plan, "record") == [
+        "keep A record hello.example.com to 192.0.2.1, which is not proxied: the firewall lets in the edge alone"
+    ]
+    assert (plan.records.keep, plan.records.changes) == ((grey,), False)
+
+
+@pytest.mark.parametrize(
+    ("source", "known", "notes"),
+    [
+        (
+            ControllerSource("shop:1"),
+            True,
+            [
+                "12.0 MiB to demo-prod-000001",
+                "nothing to demo-prod-000002, not known to demo-prod-000003, 40.0 MiB to demo-prod-fddaa8",
+            ],
+        ),
+        (ImageSource("shop:1"), False, ["", "how much is known after the pull"]),
+        (BuildSource("/srv/shop"), False, ["", "how much is known after the build"]),
+        (BuildSource("/srv/shop", build_on="controller"), False, ["", *["how much is known after the build"] * 2]),
+    ],
+)
+def test_what_travels_is_told_by_droplet_and_is_no_part_of_what_is_approved(
+    source: Source, known: bool, notes: list[str]
+) -> None:
+    three = replace(TWO, hosts=tuple(host(letter, container()) for letter in "123"), records=())
+    lacking = {"demo-prod-000001": 12 << 20, "demo-prod-000002": 0}
+    weighed = replace(three, weight=Weight(40 << 20, lacking)) if known else three
+    plan = worlds.deploy(weighed, replace(service(4), source=source))
+    assert [one.note for one in plan.operations if one.part == "image"] == notes
+    assert plan.digest == worlds.deploy(three, replace(service(4), source=source)).digest
 
 
 @pytest.mark.parametrize(

@@ -79,3 +79,12 @@ def test_a_machine_without_docker_says_so(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")  # the SDK leaves sockets of the Unix kind open when refused
     with pytest.raises(InvalidInput, match=r"does not answer: .* Start it, or let a droplet build"), open_docker():
         pass
+
+
+def test_a_saved_image_is_loaded_and_tagged_and_what_is_none_is_refused(store: Store) -> None:
+    _, image = built(store)
+    store.load(io.BytesIO(b"".join(store.save(image.id))))
+    store.tag(image.id, TAG)
+    assert store.find(TAG).id == image.id
+    with pytest.raises(PermanentError):
+        store.load(io.BytesIO(tar({"manifest.json": b'[{"Config": "gone.json", "RepoTags": null, "Layers": []}]'})))

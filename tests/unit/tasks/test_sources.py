@@ -97,26 +97,6 @@ def test_a_dockerfile_that_is_not_there_is_named_with_its_source(kind: str, fold
     assert caught.value.message == f"There is no file other.Dockerfile in the {sources.title(source)}."
 
 
-@KINDS
-def test_a_base_that_the_controller_lacks_is_missed_before_the_build(
-    kind: str, folder: Path, docker: FakeControllerDocker
-) -> None:
-    source = of_kind(kind, folder, build_on="controller")
-    with pytest.raises(InvalidInput, match=r"builds on local/base:latest, which .* Build on `droplet`"):  # noqa: SIM117
-        with sources.packed(source, print):
-            pass
-    docker.engine.add_image(b"base", tag=contexts.BASE_TAG)
-    with sources.packed(source, print) as archive:
-        assert archive.read(1)
-
-
-def test_a_folder_whose_base_the_controller_lacks_is_refused_at_the_door(
-    folder: Path, docker: FakeControllerDocker
-) -> None:
-    with pytest.raises(InvalidInput, match="does not have"):
-        sources.check(of_kind("folder", folder, build_on="controller"))
-
-
 def test_an_image_that_the_controller_lacks_is_refused_at_the_door(docker: FakeControllerDocker) -> None:
     docker.engine.add_image(b"shop", tag="shop:latest")
     sources.check(ControllerSource("shop:latest"))
@@ -158,9 +138,8 @@ def test_a_dockerfile_that_leads_out_of_its_repository_is_refused(folder: Path) 
         ("FROM debian:12\n# FROM local/base\n", False),
     ],
 )
-def test_a_dockerfile_says_whether_it_needs_the_base(tmp_path: Path, text: str, needs: bool) -> None:
-    (tmp_path / "Dockerfile").write_text(text)
-    assert contexts.needs_base(tmp_path, "Dockerfile") is needs
+def test_a_dockerfile_says_whether_it_needs_the_base(text: str, needs: bool) -> None:
+    assert contexts.names_base(text) is needs
 
 
 def test_a_git_checkout_is_the_same_tar_each_time_it_is_fetched(tmp_path: Path) -> None:
