@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect.runtime import flow_run
 
 from blocks.environment import Environment
-from tasks import health, leftovers, peers, proofs, removal, tombstones
+from tasks import benches, health, leftovers, peers, proofs, removal, tombstones
 from tasks.healing import retiring
 from tasks.runbooks import runbook
 
@@ -20,7 +20,8 @@ def run_name() -> str:
 def finish_undeploys(environment: Environment | None = None) -> None:
     """Finishes what undeploys left pending on droplets that did not answer; those that still do not stay pending.
 
-    Droplets that were dead, and whose place another one has taken, are destroyed a day later.
+    Droplets that were dead, and whose place another one has taken, are destroyed a day later; those that a killed
+    build of a snapshot has left are told of after three hours, and removed by the round after that.
 
     Args:
         environment: the only one to look at; empty: all that there are.
@@ -31,6 +32,7 @@ def finish_undeploys(environment: Environment | None = None) -> None:
         environments = [environment] if environment else health.list_environments()
         for one in environments:
             attempt(finish, one)
+            attempt(benches.sweep, one)
         retiring.clear(environments)
 
 

@@ -10,10 +10,13 @@ from functools import partial
 
 from prefect import get_run_logger
 
+from blocks.digitalocean import DigitalOceanCredentials
 from blocks.environment import Environment
 from fleet import naming
+from fleet.benches import KEPT_TAG
 from fleet.state import Droplet, DropletRequest, Rule
 from tasks import droplets, firewalls, keys
+from tasks.policy import step
 
 UserData = Callable[[str], str]
 """What a droplet of a given name is born with."""
@@ -78,6 +81,8 @@ def clear(bench: Bench, environment: Environment) -> None:
 
 
 def _keep(bench: Bench, environment: Environment) -> None:
+    for one in droplets.list_tagged(bench.tag, environment.digitalocean):
+        mark_kept(one, environment.digitalocean)
     get_run_logger().warning(
         "Kept, as asked: the droplets, key and firewall of %s, tagged %s in %s. They cost money; the next run of "
         "build-snapshot with this name removes them.",
@@ -85,6 +90,12 @@ def _keep(bench: Bench, environment: Environment) -> None:
         bench.tag,
         environment.region,
     )
+
+
+@step("{droplet.name}: kept for a look")
+def mark_kept(droplet: Droplet, credentials: DigitalOceanCredentials) -> None:
+    """Tags a droplet as kept on request: only a build of its name removes it."""
+    credentials.client().tags.add(KEPT_TAG, droplet.id)
 
 
 def _request(bench: Bench, environment: Environment, ssh_keys: tuple[int, ...]) -> DropletRequest:

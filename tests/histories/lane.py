@@ -77,6 +77,7 @@ TIMED = (
     "tasks.waits",
 )
 DATED = (
+    "tasks.benches",
     "tasks.healing.retiring",
     "agent.server.drills",
     "tasks.drills.injecting",
