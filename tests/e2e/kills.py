@@ -12,7 +12,7 @@ import psutil
 
 from tests.e2e.scenes import begun, eventually, state_of
 
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 WHERE = re.compile(r"^(lab-prod-[0-9a-f]{6}|lab-prod): |[0-9]{8}t[0-9]{6}-[0-9a-f]{6}|[0-9.]{7,}")
 """What differs between the steps of one kind: droplet, release, address."""
 
