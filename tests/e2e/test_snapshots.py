@@ -95,7 +95,7 @@ BAD = "left-open"
 REASONS = (
     "an SSH server answers on port 22",
     "sshd can be started",
-    "left the secret of the droplet that it was built on in /opt/note",
+    "left a secret of the droplet that it was built on in /opt/note",
 )
 
 
