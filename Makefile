@@ -19,7 +19,7 @@ suite: .venv/ready
 
 test-long: .venv/ready ## what takes too long for every change: a SIGKILL at every step, fleets of five, rolls, drills, a random walk (three hours)
 	@$(PYTHON) tools/host.py test
-	$(BIN)/python -m pytest -m long -s tests/contract tests/e2e
+	$(BIN)/python -m pytest -m long -s --junitxml=.state/long/results.xml
 
 check: .venv/ready ## lint, types and import contracts
 	$(BIN)/ruff check .

@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from prefect import Task, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.exceptions import ExternalSignal
 from prefect.futures import PrefectFuture
 from prefect.tasks import exponential_backoff
 
@@ -24,6 +25,11 @@ R = TypeVar("R")
 
 TRANSFER = "transfer"
 """The tag of steps that send images; its limit (`deployments.pools`) keeps the controller's uplink usable."""
+
+SIGNALS = (ExternalSignal, KeyboardInterrupt)
+"""How a run learns that it is cancelled: in its main thread, whatever goes on in the others."""
+UNDER_WAY_SECONDS = 10.0
+"""The longest that a run which is cancelled waits for its steps; half a minute after the signal its process is gone."""
 
 RETRIES = 4
 FIRST_DELAY_SECONDS = 2
@@ -91,7 +97,25 @@ def gather(what: str, hosts: Sequence[str], futures: Sequence[PrefectFuture[R]])
 
 
 def settle(hosts: Sequence[str], futures: Sequence[PrefectFuture[R]]) -> tuple[dict[str, R], dict[str, Exception]]:
-    """Waits for every host; gives results and failures by host, losing none."""
+    """Waits for every host; gives results and failures by host, losing none.
+
+    When the run is cancelled meanwhile, what is under way ends first: a step goes on in its thread, and would change
+    again what is about to be taken back.
+    """
+    try:
+        return _settle(hosts, futures)
+    except SIGNALS:
+        _wait(futures)
+        raise
+
+
+def _wait(futures: Sequence[PrefectFuture[Any]]) -> None:
+    end = time.monotonic() + UNDER_WAY_SECONDS
+    for future in futures:
+        future.wait(max(0.0, end - time.monotonic()))
+
+
+def _settle(hosts: Sequence[str], futures: Sequence[PrefectFuture[R]]) -> tuple[dict[str, R], dict[str, Exception]]:
     results: dict[str, R] = {}
     failures: dict[str, Exception] = {}
     for host, future in zip(hosts, futures, strict=True):

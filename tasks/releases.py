@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from functools import partial
 
 from prefect import get_run_logger
-from prefect.exceptions import ExternalSignal
 
 from agent import wire
 from agent.client import AgentClient
@@ -19,9 +18,9 @@ from tasks.agents import reach
 from tasks.containers import LONGEST
 from tasks.locks import Lock
 from tasks.plans import Order
-from tasks.policy import gather, reason, settle, step
+from tasks.policy import SIGNALS, gather, reason, settle, step
 
-UNDONE = (Exception, ExternalSignal, KeyboardInterrupt)
+UNDONE = (Exception, *SIGNALS)
 """What a change is taken back for: a failure, and an end from outside, such as *Cancel* in the UI, which leaves a run
 half a minute before its process is killed."""
 OVERTAKEN = "its lock was lost: nothing was taken back, and what serves may be another run's work"

@@ -20,7 +20,7 @@ from fleet.spec import check_word
 from fleet.state import Action, Droplet, Snapshot
 from tasks import base_images, plans
 from tasks.droplets import ACTION_DEADLINE, list_tagged, wait_action
-from tasks.policy import step
+from tasks.policy import SIGNALS, step
 from tasks.userdata import droplet_user_data
 from tasks.waits import Overdue
 from tasks.workbench import Bench, clear
@@ -121,9 +121,29 @@ def remove_unproven(name: str, benches: frozenset[int], environment: Environment
 
 
 def take_snapshot(droplet: Droplet, name: str, tags: frozenset[str], credentials: DigitalOceanCredentials) -> Snapshot:
-    """The snapshot of the switched-off droplet, labelled as ours; nothing is made from it before it is ready."""
-    action = start_snapshot(droplet, name, credentials)
-    return finish_snapshot(droplet, name, action, tags, credentials)
+    """The snapshot of the switched-off droplet, labelled as ours; nothing is made from it before it is ready.
+
+    When that fails or is cancelled, one without its label goes: once its droplet is gone, nobody knows it for ours.
+    """
+    try:
+        action = start_snapshot(droplet, name, credentials)
+        return finish_snapshot(droplet, name, action, tags, credentials)
+    except (Exception, *SIGNALS):
+        try:
+            remove_unlabelled(droplet, name, credentials)
+        except Exception as error:  # the run fails by its own error
+            log(f"A snapshot {name} of {droplet.name} may be left without a label: {error} Remove it by hand.")
+        raise
+
+
+@step("{droplet.name}: remove the snapshot {name} without a label")
+def remove_unlabelled(droplet: Droplet, name: str, credentials: DigitalOceanCredentials) -> None:
+    """Removes what was made of this droplet under this name and has no tag of ours yet; absent is fine."""
+    snapshots = credentials.client().snapshots
+    for found in snapshots.read_all():
+        if (found.name, found.droplet) == (name, droplet.id) and naming.snapshot_state(found.tags) == "foreign":
+            log(f"Removing the snapshot {name} ({found.id}), which was not labelled any more.")
+            snapshots.remove(found.id)
 
 
 @step("{droplet.name}: snapshot {name}")

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from prefect import get_run_logger
-from prefect.exceptions import ExternalSignal
 from prefect.runtime import flow_run
 
 from blocks.environment import Environment
@@ -20,7 +19,7 @@ from fleet.remediation.rounds import bury, conclude
 from tasks.agents import Leased
 from tasks.healing import news, showing
 from tasks.locks import Lock
-from tasks.policy import reason
+from tasks.policy import SIGNALS, reason
 
 
 class Overruled(PermanentError):
@@ -57,7 +56,7 @@ def told(folder: Folder, record: DecisionRecord, environment: Environment) -> It
             return  # nothing is said of it: that run says it, or the next one, once the lock is over
         get_run_logger().warning("Nothing more is done: %s", error.message)
         tell(folder, record, Outcome(record.id, "cancelled", error.message), made.fencing)
-    except (ExternalSignal, KeyboardInterrupt):
+    except SIGNALS:
         tell(folder, record, Outcome(record.id, "cancelled", "its run was cancelled"), made.fencing)
         raise
     except Exception as error:

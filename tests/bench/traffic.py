@@ -2,25 +2,21 @@
 
 Three droplets serve the example behind the sandbox's edge. Every second 200 short requests, one that takes five seconds
 and one upload that takes four begin, whether or not earlier ones have ended, over kept-alive connections, while a
-deploy, a rollback, a scale down and up, and an undeploy of one host go on. Nothing may fail.
+deploy, a rollback, a scale down and up, and an undeploy of one host go on; six websockets are open all the while, and
+come back when they are told to go. Nothing may fail, the load has to be there, and the releases that are to be seen.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import tempfile
-import threading
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 from rich.console import Console
 from rich.table import Table
 
@@ -28,93 +24,15 @@ from blocks.environment import Environment
 from blocks.service import Service
 from blocks.snapshot import Snapshot
 from deployments import server
+from tests.bench.visits import RATE, Counts, Load
 from tests.e2e.lab import DOMAIN, ROOT, Lab, reference
 
-RATE = 200
-UPLOAD_CHUNKS, CHUNK = 8, b"x" * 65_536
-CHUNK_SECONDS = 0.5
-PATIENCE_SECONDS = 60.0
+BEGUN = 0.95
+"""The least part of that rate with which a phase says anything."""
 SETTLE_SECONDS = 6.0
 """How long the load goes on after a run, so that what was in flight is counted too."""
 
 console = Console(highlight=False)
-
-
-@dataclass
-class Counts:
-    """What the visitors of one phase saw."""
-
-    name: str
-    kinds: Counter[str] = field(default_factory=Counter)
-    failures: list[str] = field(default_factory=list)
-    releases: set[str] = field(default_factory=set)
-
-
-class Load:
-    """A steady load on the edge, in a thread of its own; `counts` may be exchanged while it goes on."""
-
-    def __init__(self, lab: Lab) -> None:
-        self._lab = lab
-        self._stop = threading.Event()
-        self.counts = Counts("before")
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """The load goes on while the block runs; what is in flight at its end is waited for."""
-        thread = threading.Thread(target=lambda: asyncio.run(self._main()))
-        thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            thread.join(PATIENCE_SECONDS)
-
-    async def _main(self) -> None:
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
-        timeout = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=self._lab.host) as session:
-            await asyncio.gather(
-                self._pace(session, 1 / RATE, self._short), self._pace(session, 1, self._slow),
-                self._pace(session, 1, self._upload),
-            )  # fmt: skip
-
-    async def _pace(self, session: aiohttp.ClientSession, every: float, ask: Callable[..., Any]) -> None:
-        """Begins a request each `every` seconds, whatever became of those before it."""
-        loop, begun = asyncio.get_running_loop(), set[asyncio.Task[None]]()
-        due = loop.time()
-        while not self._stop.is_set():
-            task = asyncio.create_task(ask(session, self.counts))
-            begun.add(task)
-            task.add_done_callback(begun.discard)
-            due += every
-            await asyncio.sleep(max(0.0, due - loop.time()))
-        await asyncio.gather(*begun)
-
-    async def _short(self, session: aiohttp.ClientSession, counts: Counts) -> None:
-        await self._ask("short", counts, session.get(f"{self._lab.url}/json"))
-
-    async def _slow(self, session: aiohttp.ClientSession, counts: Counts) -> None:
-        await self._ask("slow", counts, session.get(f"{self._lab.url}/slow"))
-
-    async def _upload(self, session: aiohttp.ClientSession, counts: Counts) -> None:
-        await self._ask("upload", counts, session.post(f"{self._lab.url}/upload", data=_trickle()))
-
-    async def _ask(self, kind: str, counts: Counts, request: Any) -> None:
-        try:
-            async with request as reply:
-                document = await reply.json()
-                counts.releases.add(document["release"])
-                if reply.status != 200:
-                    raise RuntimeError(f"status {reply.status}")
-            counts.kinds[kind] += 1
-        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, RuntimeError) as error:
-            counts.failures.append(f"{kind}: {error!r}")
-
-
-async def _trickle() -> AsyncIterator[bytes]:
-    for _ in range(UPLOAD_CHUNKS):
-        yield CHUNK
-        await asyncio.sleep(CHUNK_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -199,35 +117,55 @@ def main() -> int:
 
 def phases(bench: Bench) -> Iterator[Counts]:
     """What the visitors of each phase saw."""
-    steps: tuple[tuple[str, Callable[[], None]], ...] = (
-        ("deploy", bench.new_release),
-        ("rollback", bench.roll_back),
-        ("scale to 2", lambda: bench.scale(2)),
-        ("scale to 3", lambda: bench.scale(3)),
-        ("undeploy of one host", bench.undeploy_one),
+    steps: tuple[tuple[Counts, Callable[[], None]], ...] = (
+        (Counts("deploy", expected=2, leaves=True), bench.new_release),
+        (Counts("rollback", expected=2, leaves=True), bench.roll_back),
+        (Counts("scale to 2", expected=2, leaves=True), lambda: bench.scale(2)),  # with the page of the first phase
+        (Counts("scale to 3"), lambda: bench.scale(3)),
+        (Counts("undeploy of one host"), bench.undeploy_one),
     )
     load = Load(bench.lab)
     with load.running():
-        for name, step in steps:
-            load.counts = counts = Counts(name)
-            with console.status(f"{name} under load ..."):
+        for counts, step in steps:
+            load.counts, began = counts, time.monotonic()
+            with console.status(f"{counts.name} under load ..."):
                 step()
                 time.sleep(SETTLE_SECONDS)
-            console.print(f"✓ {name}: {sum(counts.kinds.values())} answered, {len(counts.failures)} lost")
+            counts.seconds = time.monotonic() - began
+            console.print(f"✓ {counts.name}: {sum(counts.kinds.values())} answered, {len(counts.failures)} lost")
             yield counts
 
 
-def show(found: list[Counts]) -> int:
-    """The counts as a table, and the first failures; 1 when there are any."""
-    table = Table("phase", "short", "slow (5 s)", "uploads", "lost", "releases seen")
+def wrong(found: Sequence[Counts]) -> list[str]:
+    """All that keeps the figures from saying that nothing was lost; empty: they say it."""
+    told = []
     for one in found:
-        kinds = (str(one.kinds[kind]) for kind in ("short", "slow", "upload"))
-        table.add_row(one.name, *kinds, str(len(one.failures)), str(len(one.releases)))
+        begun, wanted = one.begun["short"], BEGUN * RATE * one.seconds
+        if begun < wanted or not begun:
+            told.append(
+                f"{one.name}: {begun} short requests were begun in {one.seconds:.0f} s, of {wanted:.0f} at least"
+            )
+        told += [f"{one.name}: no {kind} was answered" for kind in ("short", "slow", "upload") if not one.kinds[kind]]
+        if len(one.releases) != one.expected:
+            told.append(f"{one.name}: {len(one.releases)} releases were seen, not {one.expected}")
+        if one.leaves and not one.kinds["socket"]:
+            told.append(f"{one.name}: no websocket was told to go")
+        told += [f"{one.name}: {failure}" for failure in one.failures]
+    return told
+
+
+def show(found: Sequence[Counts]) -> int:
+    """The counts as a table, and the first things that are wrong; 1 when there are any."""
+    table = Table("phase", "short", "of a second", "slow (5 s)", "uploads", "sockets moved", "lost", "releases seen")
+    for one in found:
+        short, slow, upload, socket = (str(one.kinds[kind]) for kind in ("short", "slow", "upload", "socket"))
+        rate = f"{one.begun['short'] / one.seconds:.0f}" if one.seconds else "0"
+        table.add_row(one.name, short, rate, slow, upload, socket, str(len(one.failures)), str(len(one.releases)))
     console.print(table)
-    failures = [f"{one.name}: {failure}" for one in found for failure in one.failures]
-    for line in failures[:10]:
+    told = wrong(found)
+    for line in told[:10]:
         console.print(line, markup=False)
-    return 1 if failures else 0
+    return 1 if told else 0
 
 
 if __name__ == "__main__":

@@ -1,22 +1,42 @@
-"""Visitors: a loop that asks the edge continuously, and a websocket that stays open."""
+"""Visitors: a loop that asks the edge continuously, and a page whose websocket stays open and comes back at its end."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import httpx
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from tests.e2e.lab import EDGE_PORT, Lab
 
 WORKERS = 8
 PACE_SECONDS = WORKERS / 150
 """Each worker begins a request this often, which makes 150 a second."""
+SILENT_SECONDS = 15.0
+"""A websocket that sends nothing for so long is broken: the example sends each second."""
+ABNORMAL = 1006
+"""A websocket's end without a word."""
+
+
+@dataclass
+class Socket:
+    """What was seen of one websocket."""
+
+    releases: set[str] = field(default_factory=set)
+    last: datetime | None = None
+    """When its last message came."""
+    ended: datetime | None = None
+    """When it was closed by the other side; None: it was open when the visitors left."""
+    code: int = 0
+    """What it was closed with: 1001 where the container said that it goes."""
 
 
 @dataclass
@@ -26,7 +46,10 @@ class Visit:
     statuses: dict[int, int] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     releases: set[str] = field(default_factory=set)
-    websocket_broke: str = ""
+    sockets: list[Socket] = field(default_factory=list)
+    """One after the other."""
+    broke: str = ""
+    """Why no websocket was open any more; empty: one always was."""
     seconds: float = 0.0
 
     @property
@@ -71,10 +94,21 @@ async def _ask(client: httpx.AsyncClient, visit: Visit, stop: threading.Event) -
 
 
 async def _listen(lab: Lab, visit: Visit, stop: threading.Event) -> None:
-    name = lab.host["Host"]
     try:
-        async with connect(f"ws://{name}/ws", host="127.0.0.1", port=EDGE_PORT) as socket:
+        while not stop.is_set():
+            visit.sockets.append(Socket())
+            await _stay(lab, visit.sockets[-1], stop)
+    except (OSError, TimeoutError, ValueError, WebSocketException) as error:
+        visit.broke = repr(error)
+
+
+async def _stay(lab: Lab, seen: Socket, stop: threading.Event) -> None:
+    """One websocket, until either side leaves."""
+    async with connect(f"ws://{lab.host['Host']}/ws", host="127.0.0.1", port=EDGE_PORT) as socket:
+        try:
             while not stop.is_set():
-                await asyncio.wait_for(socket.recv(), 15)
-    except Exception as error:
-        visit.websocket_broke = repr(error)
+                facts = json.loads(await asyncio.wait_for(socket.recv(), SILENT_SECONDS))
+                seen.releases.add(facts["release"])
+                seen.last = datetime.now(UTC)
+        except ConnectionClosed as closed:
+            seen.ended, seen.code = datetime.now(UTC), closed.rcvd.code if closed.rcvd else ABNORMAL

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import httpx
+from prefect.client.schemas.objects import TaskRun
 
 from blocks.environment import Environment
 from blocks.service import Service
@@ -113,9 +114,14 @@ def cancel(run: UUID) -> None:
 
 def begun(run: UUID) -> list[str]:
     """The names of a run's steps that have begun."""
+    return [one.name for one in steps(run)]
+
+
+def steps(run: UUID) -> list[TaskRun]:
+    """A run's steps that have begun, with their times."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
     mine = FlowRunFilter(id=FlowRunFilterId(any_=[run]))
     with get_client(sync_client=True) as client:
-        return [one.name for one in client.read_task_runs(flow_run_filter=mine, limit=200) if one.start_time]
+        return [one for one in client.read_task_runs(flow_run_filter=mine, limit=200) if one.start_time]

@@ -26,7 +26,7 @@ from tasks.bake.steps import INSTALL
 from tasks.bake.verify import WALL
 from tasks.userdata import KeyPair, bake_user_data, droplet_user_data, new_key_pair
 from tests.e2e.bake_machine import Machine, eventually, fresh_image, machine, snapshot
-from tests.fakes.engine import tar
+from tests.fakes.stock import tar
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 

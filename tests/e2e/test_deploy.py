@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import re
 import secrets
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.lab import DOMAIN, Lab, reference, service
 from tests.e2e.load import visitors
+from tests.e2e.scenes import eventually, steps
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+GOING_AWAY = 1001
+BACK_SECONDS = 30.0
+STOP_SECONDS = 15.0
+"""What an agent on a busy machine takes from the end of the drain to the container's goodbye."""
 
 
 def change(context: Path, text: str) -> None:
@@ -49,6 +55,25 @@ def test_a_new_release_under_load_loses_no_request(lab: Lab, context: Path) -> N
     assert visit.requests / visit.seconds >= 100
     assert before in visit.releases
     assert len(visit.releases) == 2
+
+
+def test_an_open_websocket_outlives_the_switch_and_is_told_to_go_within_the_time_to_drain(
+    lab: Lab, context: Path
+) -> None:
+    before, drain = lab.ask()["release"], service("hello").drain_seconds
+    change(context, "while a page is open")
+    with visitors(lab) as visit:
+        run = lab.run("deploy", service=reference("service", "hello"))
+        eventually(lambda: len(visit.sockets) > 1 and visit.sockets[-1].last, "the page is back", BACK_SECONDS)
+    assert run.completed, run.log
+    first, *others = visit.sockets
+    assert (visit.broke, first.releases, first.code) == ("", {before}, GOING_AWAY)
+    assert set().union(*(one.releases for one in others)) == {lab.ask()["release"]}
+    begun = {one.name.partition(": ")[2]: one.start_time for one in steps(run.id)}
+    retired, ended = begun["retire the previous release"], first.ended
+    assert retired is not None
+    assert ended is not None
+    assert timedelta(0) <= ended - retired <= timedelta(seconds=drain + STOP_SECONDS)
 
 
 def test_a_release_that_is_ill_on_one_droplet_switches_none_and_shows_its_last_lines(lab: Lab) -> None:

@@ -39,6 +39,8 @@ class Walk:
     chance: random.Random
     foreign: list[Record]
     replicas: int = 2
+    kills: int = 0
+    """Runs that were really killed, and had not ended by themselves before."""
 
     @property
     def steps(self) -> list[Callable[[], None]]:
@@ -104,13 +106,17 @@ class Walk:
         """Its process is gone in its midst; the next deploy converges."""
         change(self.context, f"walk {self.chance.random()}")
         change_service(replicas=self.replicas)
-        kill_at_number(self.lab.start("deploy", **HELLO), self.chance.randint(1, MOST_STEPS_OF_A_RUN))
+        self.kill("deploy")
         self.complete(self.run("deploy"))
 
     def kill_a_rollback(self) -> None:
         """Its process is gone in its midst; the next deploy converges as well."""
-        kill_at_number(self.lab.start("rollback", **HELLO), self.chance.randint(1, MOST_STEPS_OF_A_RUN))
+        self.kill("rollback")
         self.complete(self.run("deploy"))
+
+    def kill(self, flow: str) -> None:
+        """A run of a flow, killed at one of its steps unless it has fewer."""
+        self.kills += kill_at_number(self.lab.start(flow, **HELLO), self.chance.randint(1, MOST_STEPS_OF_A_RUN))
 
     def run(self, flow: str, **options: object) -> Run:
         """A run of a flow, to its end."""
@@ -160,7 +166,9 @@ def walk(lab: Lab, context: Path) -> Walk:
 
 def test_a_short_walk_keeps_the_invariants(walk: Walk) -> None:
     way(walk, len(walk.steps))
+    assert walk.kills >= 1
 
 
 def test_a_long_walk_keeps_the_invariants(walk: Walk) -> None:
     way(walk, STEPS)
+    assert walk.kills >= STEPS // len(walk.steps), "as many as there were deploys to kill"

@@ -92,8 +92,7 @@ def test_three_droplets_give_way_under_load_and_no_request_is_lost(lab: Lab, thr
     assert visit.releases == {release}
     again = roll(lab, "lab-python-2")
     assert "nothing to do" in lab.artifact(again.id)
-    assert visit.requests > 1000
-    print(f"{visit.requests / visit.seconds:.0f} requests a second")
+    assert visit.requests / visit.seconds >= 100
 
 
 @pytest.mark.parametrize("step", ["prepare", "promote", "A record", "stop ", "destroy"])

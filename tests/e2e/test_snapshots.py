@@ -16,7 +16,9 @@ from fleet.state import Droplet, DropletRequest
 from tasks import droplets, probes, sealing
 from tasks.probes import Made
 from tasks.snapshots import SnapshotOrder, take_snapshot, user_data
-from tests.e2e.lab import Lab
+from tests.e2e.kills import kill_at_step
+from tests.e2e.lab import Lab, reference
+from tests.e2e.scenes import sandbox
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
@@ -93,7 +95,7 @@ BAD = "left-open"
 REASONS = (
     "an SSH server answers on port 22",
     "sshd can be started",
-    "left the secret of the droplet that it was built on in /opt/note",
+    "left a secret of the droplet that it was built on in /opt/note",
 )
 
 
@@ -109,6 +111,42 @@ def test_a_bad_snapshot_is_rejected_with_all_its_reasons(
     state = next(one for one in installation.cloud().snapshots.read_all() if one.name == BAD)
     assert naming.snapshot_state(state.tags) == "rejected"
     assert installation.cloud().droplets.read_tagged(naming.BAKE_TAG) == []
+
+
+@pytest.mark.long
+def test_a_snapshot_whose_agent_cannot_start_is_rejected(
+    environment: Environment, installation: Lab, snapshots: dict[str, str]
+) -> None:
+    name = "no-agent"
+    made, order = spoilt(environment, installation, snapshots["custom"], name, "rm /opt/deployer/bin/python")
+    told = _judged(made, order, environment)
+    assert "its agent gave no healthy answer" in told
+    assert name not in _offered()
+    state = next(one for one in installation.cloud().snapshots.read_all() if one.name == name)
+    assert naming.snapshot_state(state.tags) == "rejected"
+    assert left_of_bakes(installation) == []
+
+
+def left_of_bakes(lab: Lab) -> list[str]:
+    """Droplets, keys and firewalls of any bake."""
+    with sandbox(lab, "digitalocean") as client:
+        made = client.get("/v2/account/keys").json()["ssh_keys"] + client.get("/v2/firewalls").json()["firewalls"]
+    named = [one["name"] for one in made if one["name"].startswith(naming.BAKE_TAG)]
+    return named + [one.name for one in lab.cloud().droplets.read_tagged(naming.BAKE_TAG)]
+
+
+@pytest.mark.long
+def test_a_bake_that_is_killed_leaves_nothing_once_the_next_one_is_through(
+    environment: Environment, installation: Lab
+) -> None:
+    wanted = {"environment": reference("environment", "lab-prod"), "name": "killed-base", "kind": "base"}
+    assert kill_at_step(installation.start("build-snapshot", **wanted), ": bake")
+    assert len(left_of_bakes(installation)) == 3, "a droplet, a key and a firewall"
+    assert "killed-base" not in _offered()
+    again = installation.run("build-snapshot", **wanted)
+    assert again.completed, again.log
+    assert "killed-base" in _offered()
+    assert left_of_bakes(installation) == []
 
 
 def _intent(name: str) -> str:

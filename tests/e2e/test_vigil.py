@@ -1,8 +1,11 @@
-"""When the worker is stopped, one droplet says that nobody looks any more; and once more when somebody does again."""
+"""When the worker, or Prefect's server, is stopped, one droplet says that nobody looks any more; and once more when
+somebody does again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 
@@ -44,26 +47,37 @@ def round_of(lab: Lab) -> None:
     assert run.completed, run.log
 
 
-def vigils(lab: Lab) -> list[wire.VigilState]:
-    """How each droplet sees it."""
-    environment, found = Environment.load("lab-prod"), []
-    assert isinstance(environment, Environment)
-    for name in ours(lab):
-        with reach(environment, lab.droplet(name)) as agent:
-            found.append(agent.vigil())
-    return found
+class Vigils:
+    """How each droplet sees it, asked without Prefect."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._environment = cast(Environment, Environment.load("lab-prod"))
+        self._droplets = [lab.droplet(name) for name in ours(lab)]
+
+    def look(self) -> list[wire.VigilState]:
+        """Now."""
+        found = []
+        for droplet in self._droplets:
+            with reach(self._environment, droplet) as agent:
+                found.append(agent.vigil())
+        return found
 
 
-def test_a_stopped_worker_is_told_by_one_droplet_once_and_its_return_too(lab: Lab, receiver: Receiver) -> None:
+@pytest.mark.parametrize("process", ["prefect-rounds", "prefect-server"])
+def test_a_controller_that_stops_is_told_by_one_droplet_once_and_its_return_too(
+    lab: Lab, receiver: Receiver, process: str
+) -> None:
+    vigils = Vigils(lab)
+
     def everybody_knows() -> bool:
         round_of(lab)
-        return all(one.channels for one in vigils(lab))
+        return all(one.channels for one in vigils.look())
 
     eventually(everybody_knows, "every droplet knows whom to tell", NEW_SECONDS, every=20.0)
-    assert Process("prefect-rounds", load().home).stop()
-    eventually(lambda: all(one.absent for one in vigils(lab)), "the absence is noticed", SILENT_SECONDS, every=10.0)
-    eventually(lambda: sum(one.owed for one in vigils(lab)) == 0, "all is said", every=5.0)
-    assert [one.told for one in vigils(lab)].count(True) == 1
+    assert Process(process, load().home).stop()
+    eventually(lambda: all(one.absent for one in vigils.look()), "the absence is noticed", SILENT_SECONDS, every=10.0)
+    eventually(lambda: sum(one.owed for one in vigils.look()) == 0, "all is said", every=5.0)
+    assert [one.told for one in vigils.look()].count(True) == 1
     assert said(receiver) == ["silent"]
     lab.command("deployments", "up")
     round_of(lab)

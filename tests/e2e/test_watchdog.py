@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from agent import keys
 from agent.client import connect
-from tests.e2e.lab import Lab
+from tests.e2e.lab import DOMAIN, Lab
 from tests.e2e.scenes import containers, eventually, ours
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
 BACK_SECONDS = 15.0
 HUNG_SECONDS = 45.0
+EDGE = "127.76.0.1"
+"""The only address from which a droplet's web ports are open."""
 
 
 def agent(lab: Lab, droplet: str) -> str:
@@ -31,10 +34,26 @@ def processes(lab: Lab, droplet: str) -> list[str]:
     return lab.inside(droplet, "docker", "inspect", "--format={{.Id}} {{.State.Pid}}", *ids).splitlines()
 
 
+def answers(lab: Lab, droplet: str) -> bool:
+    """Whether the droplet itself serves the example, asked as the edge asks."""
+    way = httpx.HTTPTransport(local_address=EDGE)
+    url = f"http://{lab.droplet(droplet).public_address}/json"
+    with httpx.Client(transport=way, timeout=2) as visitor:
+        try:
+            reply = visitor.get(url, headers={"Host": DOMAIN})
+        except httpx.TransportError:
+            return False
+    return reply.status_code == httpx.codes.OK and reply.json()["droplet"] == droplet
+
+
 def test_a_container_that_is_killed_serves_again_within_fifteen_seconds(lab: Lab) -> None:
     first = ours(lab)[0]
+    assert answers(lab, first)
+    process = processes(lab, first)
     lab.inside(first, "docker", "kill", hello(lab, first))
-    eventually(lambda: containers(lab, first)["current"][0] == "running", "it runs again", BACK_SECONDS)
+    eventually(lambda: answers(lab, first), "it serves again", BACK_SECONDS)
+    assert processes(lab, first) != process, "another process"
+    assert containers(lab, first)["current"][0] == "running"
 
 
 def test_an_agent_that_hangs_is_back_within_45_seconds_and_containers_do_not_notice(lab: Lab) -> None:

@@ -2,129 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import io
-import json
 import socket
-import tarfile
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from threading import Condition
-from typing import BinaryIO, Generic, TypeVar
 
 from agent import wire
 from agent.server import instances
-from agent.server.ports import BuildRequest, EngineAbsent, EngineDown, EngineError, Instance, LogEntry, full_name
+from agent.server.ports import EngineAbsent, EngineError, Instance, LogEntry, full_name
+from tests.fakes.engine_images import ImageEngine, Items
 from tests.fakes.router import Crashes, Killed, Listener
 
 __all__ = ["Crashes", "FakeEngine", "Items", "Killed"]
 
-T = TypeVar("T")
 FIRST_ADDRESS = 16
-ARCHITECTURE = "amd64"
 
 
-class Items(Generic[T]):
-    """A stream that ends when its items do, or when it is closed."""
-
-    def __init__(self, items: Iterator[T], closed: Callable[[], None] = lambda: None) -> None:
-        self._items = items
-        self._on_close = closed
-        self._open = True
-
-    def __iter__(self) -> Items[T]:
-        """Itself."""
-        return self
-
-    def __next__(self) -> T:
-        """The next item."""
-        if not self._open:
-            raise StopIteration
-        return next(self._items)
-
-    def close(self) -> None:
-        """End it."""
-        self._open = False
-        self._on_close()
-
-
-@dataclass(frozen=True)
-class Stored:
-    """An image as the engine keeps it: its configuration, whose digest is its id, and its layers' diff ids."""
-
-    config: bytes
-    layers: tuple[str, ...]
-
-    @property
-    def id(self) -> str:
-        """The image's id."""
-        return _digest(self.config)
-
-
-@dataclass
-class Stock:
-    """Images and the layers that they are made of; `registry` has what a pull finds, by name."""
-
-    images: dict[str, Stored] = field(default_factory=dict)
-    blobs: dict[str, bytes] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-    registry: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
-    logins: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """User and password that the registry wants for a name."""
-
-    def add(self, layers: Iterable[bytes], tag: str = "", note: str = "") -> Stored:
-        """Keep an image; a tag that another one has moves to it. `note` sets it apart from one with equal layers."""
-        blobs = {_digest(layer): layer for layer in layers}
-        rootfs = {"type": "layers", "diff_ids": list(blobs)}
-        made = Stored(json.dumps({"os": "linux", "note": note, "rootfs": rootfs}).encode(), tuple(blobs))
-        self.blobs.update(blobs)
-        self.images[made.id] = made
-        if tag:
-            self.tags[tag] = made.id
-        return made
-
-    def find(self, reference: str) -> Stored:
-        """By id or tag. Raises EngineAbsent."""
-        named = reference if ":" in reference else f"{reference}:latest"
-        found = self.images.get(self.tags.get(named, reference))
-        if found is None:
-            raise EngineAbsent(f"No such image: {reference}", 404)
-        return found
-
-    def described(self, stored: Stored) -> wire.Image:
-        """As the protocol has it."""
-        size = sum(len(self.blobs[layer]) for layer in stored.layers)
-        tags = tuple(tag for tag, id in self.tags.items() if id == stored.id)
-        return wire.Image(id=stored.id, layers=stored.layers, tags=tags, size=size)
-
-    def archive(self, stored: Stored) -> bytes:
-        """What `docker save` of 20.10 makes."""
-        hexes = [layer.removeprefix("sha256:") for layer in stored.layers]
-        name = f"{stored.id.removeprefix('sha256:')}.json"
-        manifest = [{"Config": name, "RepoTags": None, "Layers": [f"{one}/layer.tar" for one in hexes]}]
-        members = {f"{one}/layer.tar": self.blobs[f"sha256:{one}"] for one in hexes}
-        return tar({**members, name: stored.config, "manifest.json": json.dumps(manifest).encode()})
-
-    def load(self, content: bytes) -> None:
-        """What `docker load` does. Raises EngineError when a layer is neither in the archive nor here, or another."""
-        members = untar(content)
-        for entry in json.loads(members["manifest.json"]):
-            config = members[entry["Config"]]
-            diff_ids = json.loads(config)["rootfs"]["diff_ids"]
-            for layer, path in zip(diff_ids, entry["Layers"], strict=True):
-                if layer not in self.blobs and path not in members:
-                    raise EngineError(f"open {path}: no such file or directory", 400)
-                if layer not in self.blobs and _digest(members[path]) != layer:
-                    raise EngineError(f"invalid diffID for layer: expected {layer}, got {_digest(members[path])}", 400)
-                self.blobs.setdefault(layer, members.get(path, b""))
-            made = Stored(config, tuple(diff_ids))
-            self.images[made.id] = made
-
-
-class FakeEngine:
+class FakeEngine(ImageEngine):
     """The port `agent.server.ports.Engine` in memory. A running container really listens, on a loopback address.
 
     Args:
@@ -142,7 +37,6 @@ class FakeEngine:
         last_words: what a release that crashes writes last.
         oom: releases that crash because the kernel kills them for their memory.
         built_for: what images are built for, where it is not what the droplet is.
-
         clock: the time that lines are stamped with, and that containers start at.
 
     `label` is the prefix that `create` tags images with.
@@ -153,33 +47,25 @@ class FakeEngine:
     `close`, or leaving the `with` block, ends all listeners.
     """
 
-    label = "deployer"
-
     def __init__(self, crashes: Crashes | None = None) -> None:
-        self.crashes = crashes or Crashes()
-        self.down = False
-        self.full = False
-        self.lent: list[dict[str, str]] = []
+        super().__init__(crashes or Crashes())
         self.mute: set[str] = set()
         self.crashing: set[str] = set()
         self.unstartable: set[str] = set()
         self.statuses: dict[str, int] = {}
         self.last_words = "FATAL it cannot go on"
         self.oom: set[str] = set()
-        self.built_for = ARCHITECTURE
         self.head_start = timedelta(0)
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.secrets: dict[tuple[str, str], dict[str, str]] = {}
         self.volumes: dict[str, str] = {}
         self.runs: list[str] = []
         self.foreign: set[str] = set()
-        self.stock = Stock()
         self._claim, self._network = _claim_network()
         self._ids = count(1)
         self._found: dict[str, Instance] = {}
         self._listeners: dict[str, Listener] = {}
         self._logs: dict[str, list[LogEntry]] = {}
-        self._changed = Condition()
         self._last = datetime.min.replace(tzinfo=UTC)
 
     def __enter__(self) -> FakeEngine:
@@ -196,10 +82,6 @@ class FakeEngine:
             for id in list(self._found):
                 self._end(id, 0)
         self._claim.close()
-
-    def add_image(self, *layers: bytes, tag: str = "") -> wire.Image:
-        """An image with these layers on the droplet."""
-        return self.stock.described(self.stock.add(layers, tag))
 
     def say(self, full_name: str, text: str, stream: str = "stdout") -> None:
         """A container writes a line."""
@@ -343,91 +225,6 @@ class FakeEngine:
 
         return Items(self._told(id, recent, position, closed) if follow else iter(recent), close)
 
-    def images(self) -> tuple[wire.Image, ...]:
-        """All images."""
-        with self._call("images"):
-            return tuple(self.stock.described(one) for one in self.stock.images.values())
-
-    def image(self, reference: str) -> wire.Image:
-        """One image, by id or tag."""
-        with self._call("image"):
-            return self.stock.described(self.stock.find(reference))
-
-    def architectures(self, image: str) -> tuple[str, str]:
-        """What `built_for` says."""
-        with self._call("architectures"):
-            self.stock.find(image)
-            return self.built_for, ARCHITECTURE
-
-    def save(self, image: str) -> Items[bytes]:
-        """Its archive, in small chunks."""
-        with self._call("save"):
-            content = self.stock.archive(self.stock.find(image))
-            return Items(content[at : at + 4096] for at in range(0, len(content), 4096))
-
-    def load(self, archive: BinaryIO) -> None:
-        """Keep what an archive holds."""
-        with self._call("load"):
-            self.stock.load(archive.read())
-
-    def tag(self, image: str, tag: str) -> None:
-        """Move a tag to an image."""
-        with self._call("tag"):
-            self.stock.tags[tag] = self.stock.find(image).id
-
-    def build(self, context: Iterable[bytes], request: BuildRequest) -> Items[wire.BuildEvent]:
-        """FROM and COPY make layers, RUN works with a program that was copied; the rest only makes another image."""
-        with self._call("build"):
-            files = untar(b"".join(context))
-            if not files.get(request.dockerfile):
-                raise EngineError(f"the Dockerfile ({request.dockerfile}) is absent or empty", 400)
-            return Items(iter(list(self._built(files, request))))
-
-    def pull(self, reference: str, login: wire.RegistryLogin | None = None) -> Items[wire.BuildEvent]:
-        """What `stock.registry` has, for who has the login in `stock.logins`."""
-        with self._call("pull"):
-            name = reference if ":" in reference.rpartition("/")[2] or "@" in reference else f"{reference}:latest"
-            if name not in self.stock.registry:
-                raise EngineAbsent(f"manifest for {name} not found", 404)
-            given = (login.user, login.password) if login else None
-            if self.stock.logins.get(name, given) != given:
-                raise EngineAbsent(f"Head {name}: unauthorized: authentication required", 404)
-            made = self.stock.add(self.stock.registry[name], name)
-            return Items(iter([wire.BuildEvent(line="Pulled"), wire.BuildEvent(image=self.stock.described(made))]))
-
-    def layer_sizes(self, image: str) -> tuple[int, ...]:
-        """What its blobs weigh."""
-        with self._call("layer_sizes"):
-            return tuple(len(self.stock.blobs[layer]) for layer in reversed(self.stock.find(image).layers))
-
-    def unused(self, keep: frozenset[str]) -> tuple[str, ...]:
-        """What may go, has no container, and no place in `keep`."""
-        with self._call("unused"):
-            return self._unused(keep)
-
-    def prune(self, keep: frozenset[str]) -> tuple[str, ...]:
-        """Remove that."""
-        with self._call("prune"):
-            unused = self._unused(keep)
-            for id in unused:
-                del self.stock.images[id]
-            self.stock.tags = {tag: id for tag, id in self.stock.tags.items() if id in self.stock.images}
-            needed = {layer for one in self.stock.images.values() for layer in one.layers}
-            self.stock.blobs = {layer: blob for layer, blob in self.stock.blobs.items() if layer in needed}
-            return unused
-
-    @contextlib.contextmanager
-    def _call(self, name: str) -> Iterator[None]:
-        with self._changed, self.crashes.step(f"engine.{name}"):
-            if self.down:
-                raise EngineDown("it is down")
-            yield
-
-    def _unused(self, keep: frozenset[str]) -> tuple[str, ...]:
-        used = keep | {one.image for one in self._found.values()}
-        every = (self.stock.described(one) for one in self.stock.images.values() if one.id not in used)
-        return tuple(one.id for one in every if instances.may_go(self.label, one))
-
     def _known(self, name: str) -> Instance:
         found = next((one for one in self._found.values() if name in (one.full_name, one.id)), None)
         if found is None:
@@ -480,69 +277,13 @@ class FakeEngine:
     def _lives(self, id: str) -> bool:
         return id in self._found and self._found[id].running
 
-    def _built(self, files: dict[str, bytes], request: BuildRequest) -> Iterator[wire.BuildEvent]:
-        steps = [line for line in files[request.dockerfile].decode().split("\n") if line.strip()]
-        layers: list[bytes] = []
-        copied: set[str] = set()
-        if any("--mount" in step for step in steps) and not request.buildkit:
-            yield wire.BuildEvent(error="the --mount option requires BuildKit")
-            return
-        self.lent.append(dict(request.secrets))
-        if self.full:
-            yield wire.BuildEvent(line="dd: error writing '/large': No space left on device")
-            yield wire.BuildEvent(error="The command '/bin/sh -c dd' returned a non-zero code: 1")
-            return
-        for number, step in enumerate(steps, 1):
-            yield wire.BuildEvent(line=f"Step {number}/{len(steps)} : {step}")
-            word, _, rest = step.partition(" ")
-            try:
-                layers += self._made(word, rest.split(), files, copied)
-            except EngineError as error:
-                yield wire.BuildEvent(error=str(error))
-                return
-        tag = request.tag if ":" in request.tag else f"{request.tag}:latest"
-        made = self.stock.add(layers, tag, json.dumps([steps, request.labels]))
-        yield wire.BuildEvent(image=self.stock.described(made))
-
-    def _made(self, word: str, rest: list[str], files: dict[str, bytes], copied: set[str]) -> list[bytes]:
-        """The layers that a step adds."""
-        if word == "FROM":
-            base = () if rest[0] == "scratch" else self.stock.find(rest[0]).layers
-            return [self.stock.blobs[layer] for layer in base]
-        if word == "COPY":
-            if rest[0] not in files:
-                raise EngineError(f"COPY failed: file not found in build context: {rest[0]}")
-            copied.add(rest[1])
-            return [tar({rest[1].lstrip("/"): files[rest[0]]})]
-        rest = [part for part in rest if not part.startswith("--")]
-        if word == "RUN" and json.loads(" ".join(rest))[0] not in copied:
-            raise EngineError("OCI runtime create failed: no such file or directory: unknown")
-        if word not in {"RUN", "CMD", "LABEL"}:
-            raise NotImplementedError(f"{word} in a Dockerfile; teach it to FakeEngine")
-        return []
-
     def _now(self) -> datetime:
         """The time, and never the same twice."""
         self._last = max(self.clock(), self._last + timedelta(microseconds=1))
         return self._last
 
-
-def tar(files: dict[str, bytes]) -> bytes:
-    """A tar archive of files, the same bytes for the same files."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size, member.mode = len(content), 0o755
-            archive.addfile(member, io.BytesIO(content))
-    return out.getvalue()
-
-
-def untar(content: bytes) -> dict[str, bytes]:
-    """The files of a tar archive."""
-    with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
-        files = ((member.name, archive.extractfile(member)) for member in archive if member.isreg())
-        return {name: file.read() for name, file in files if file}
+    def _used(self) -> frozenset[str]:
+        return frozenset(one.image for one in self._found.values())
 
 
 def _claim_network() -> tuple[socket.socket, str]:
@@ -556,7 +297,3 @@ def _claim_network() -> tuple[socket.socket, str]:
         else:
             return claim, f"127.88.{number}"
     raise AssertionError("255 fake engines are open: close them")
-
-
-def _digest(content: bytes) -> str:
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"

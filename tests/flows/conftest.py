@@ -14,6 +14,7 @@ from prefect import Task
 from tasks.healing.selftest import Address, Heard
 from tests.flows import artifacts
 from tests.flows.fleet_of_fakes import Fleet, open_fleet
+from tests.flows.ward import Ward, open_ward
 from tests.histories.lane import open_lane
 
 SOON, LATE = timedelta(milliseconds=50), timedelta(seconds=5)
@@ -108,4 +109,11 @@ def fleet(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Fleet]:
     with open_lane() as lane, lane.open(tmp_path) as opened, pytest.MonkeyPatch.context() as patch:
         opened.droplets.clock = lambda: lane.time.now() - OLD
         patch.setattr(artifacts, "published", lane.runs.artifacts)
+        yield opened
+
+
+@pytest.fixture
+def ward(tmp_path: Path) -> Iterator[Ward]:
+    """A fleet in the care of health rounds, with nothing on it yet."""
+    with open_ward(tmp_path) as opened:
         yield opened

@@ -16,7 +16,8 @@ from fleet.errors import InvalidInput, PermanentError
 from fleet.state import Droplet
 from flows.deploy import deploy
 from tasks import base_images
-from tests.fakes.engine import FakeEngine, tar
+from tests.fakes.engine import FakeEngine
+from tests.fakes.stock import tar
 from tests.flows.fleet_of_fakes import Fleet
 
 SECRET = "canary-of-a-build"

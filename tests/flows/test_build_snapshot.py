@@ -108,7 +108,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a key may log in": ({"leftovers": ("/root/.ssh/authorized_keys",)}, "left /root/.ssh/authorized_keys"),
     "a secret was found": (
         {"found": ({"mark": 0, "path": "/var/lib/x"},)},
-        "left the secret of the droplet that it was built on in /var/lib/x",
+        "left a secret of the droplet that it was built on in /var/lib/x",
     ),
 }
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from blocks.service import Service
 from fleet.errors import DeployerError
 from tests.fakes.router import Killed
 from tests.flows.fleet_of_fakes import ZONE, Fleet
+from tests.flows.ward import grown
 from tests.histories import rules
 from tests.histories.lane import Lane
 from tests.histories.rules import Names, Watch
@@ -19,12 +20,23 @@ from tests.histories.view import places, records
 
 WALL = "deployer-demo.prod"
 """What our firewall is called."""
-Ended = Literal["done", "failed", "killed"]
+Ended = Literal["done", "failed", "killed", "cancelled"]
+WEB = ("hello", "shop", "store")
+"""Services that have visitors."""
+KINDS: dict[str, dict[str, Any]] = {
+    "store": {"volumes": [{"name": "data", "path": "/data"}]},
+    "cache": {"runs": {"kind": "tcp", "port": 6379, "start_seconds": 5}},
+    "crank": {"runs": {"kind": "worker", "steady_seconds": 1}},
+    "ticker": {"runs": {"kind": "worker", "exclusive": True, "steady_seconds": 1}},
+    "nightly": {"runs": {"kind": "scheduled", "cron": "30 4 * * *"}},
+}
+"""What makes the services that are no web services without data, by name."""
+SERVICES = ("hello", "shop", *KINDS)
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A service as a person wants it."""
+    """A service as a person wants it; its name says of which kind it is."""
 
     name: str = "hello"
     content: str = "a"
@@ -35,13 +47,19 @@ class Wanted:
     @property
     def names(self) -> Names:
         """The names that it serves."""
-        return frozenset(f"{host}{self.name}.{ZONE}" for host in self.hosts)
+        return frozenset(f"{host}{self.name}.{ZONE}" for host in self.hosts if self.name in WEB)
+
+    @property
+    def droplets(self) -> int:
+        """On how many droplets it runs: some kinds may run on one only, which a deploy to more refuses at the door."""
+        return 1 if self.name in rules.ALONE else self.replicas
 
     def block(self, fleet: Fleet) -> Service:
         """The block that somebody would fill in, with the folder that its image is built from."""
         fleet.write(f"{self.name} {self.content}")
         runs = {"port": 8080, "domains": sorted(self.names), "start_seconds": 5}
-        return fleet.service(self.replicas, name=self.name, runs=runs)
+        given = {"runs": runs, "memory_mib": 64, **KINDS.get(self.name, {})}
+        return fleet.service(self.droplets, name=self.name, **given)
 
 
 @dataclass
@@ -53,9 +71,12 @@ class Life:
     """The services that somebody has tried to deploy, as they were wanted last."""
     failure: Exception | None = None
     """Why the last run failed."""
+    ends: list[Ended] = field(default_factory=list)
+    """How each run so far has ended."""
 
     def __post_init__(self) -> None:
         self.watch = Watch(self.lane)
+        self.fleet.droplets._boot = grown(self.fleet.droplets._boot)  # a worker is steady as soon as it runs
         self.lane.listeners.append(lambda _: self._look())
         self.fleet.dns.add(f"www.{ZONE}", "198.51.100.9", "a web server of our own")
 
@@ -96,8 +117,11 @@ class Life:
             ended: Ended = "done"
         except Killed:
             ended = "killed"
+        except KeyboardInterrupt:
+            ended = "cancelled"
         except DeployerError as error:
             ended, self.failure = "failed", error
+        self.ends.append(ended)
         self._look()
         self.watch.keeping = frozenset()
         assert not self.watch.broken, list(self.watch.broken)

@@ -13,6 +13,7 @@ from fleet.errors import DeployerError, InvalidInput
 from fleet.state import Firewall, Rule
 from flows.deploy import deploy
 from flows.finish_undeploys import finish_undeploys
+from flows.maintenance import maintenance
 from flows.rollback import rollback
 from flows.undeploy import undeploy
 from tasks.agents import Leased
@@ -20,12 +21,10 @@ from tasks.locks import WhenLocked
 from tests.flows.fleet_of_fakes import ZONE
 from tests.histories import rules
 from tests.histories.lane import Lane
-from tests.histories.life import WALL, Life, Wanted
-from tests.histories.rules import Names
+from tests.histories.life import SERVICES, WALL, Life, Wanted
+from tests.histories.rules import Before, Names
 from tests.histories.trouble import CloudFails, Overtaken, Trouble
 from tests.histories.view import Place, current, places, records
-
-SERVICES = ("hello", "shop")
 
 
 class Operation(Protocol):
@@ -59,9 +58,14 @@ class Deploy:
         elif ended == "failed":
             _check_reason(life, self.trouble, self.when_locked)
             rules.check_failed(life.lane, name, was, life.report(f"deploy-demo-prod-{name}"))
+        if ended == "cancelled":
+            rules.check_interrupted(life.lane, name, was, life.report(f"deploy-demo-prod-{name}"))
+        if ended == "killed":
+            _check_runs(life, name, was)
         if ended == "done":
-            wanted = None if isinstance(self.trouble, Overtaken) else self.wanted.replicas
+            wanted = None if isinstance(self.trouble, Overtaken) else self.wanted.droplets
             rules.check_serves(life.lane, name, self.wanted.names, wanted)
+            rules.check_kept(life.lane, name, was)
         if ended == "done" and self.again:
             life.unchanged(call, keeping)
 
@@ -90,26 +94,38 @@ class AnotherDeploy:
 
 @dataclass(frozen=True)
 class RollBack:
-    """Somebody goes back to the release before."""
+    """Somebody goes back to the release before, or to one that he picks of those that are there."""
 
     service: str = "hello"
     when_locked: WhenLocked = "wait"
     trouble: Trouble | None = None
+    pick: int | None = None
 
     def happen(self, life: Life) -> None:
         """All droplets have gone back, or, when it failed, have what they had; when there is no way back as well."""
         was, changes = rules.before(life.lane, self.service), life.changes
         keeping = _others(life, self.service) | _kept(life, self.service)
-        ended = life.run(partial(self._run, life), keeping, self.trouble)
+        release, report = self._picked(life), f"rollback-demo-prod-{self.service}"
+        ended = life.run(partial(self._run, life, release), keeping, self.trouble)
         if isinstance(life.failure, InvalidInput):
             assert (rules.before(life.lane, self.service), life.changes) == (was, changes)
         elif ended == "failed":
             _check_reason(life, self.trouble, self.when_locked)
-            rules.check_failed(life.lane, self.service, was, life.report(f"rollback-demo-prod-{self.service}"))
+            rules.check_failed(life.lane, self.service, was, life.report(report))
+        elif ended == "cancelled":
+            rules.check_interrupted(life.lane, self.service, was, life.report(report))
+        elif ended == "killed":
+            _check_runs(life, self.service, was)
         elif ended == "done":
             rules.check_serves(life.lane, self.service, _served(life, self.service), strict=False)
+            rules.check_kept(life.lane, self.service, was)
+            assert release in (None, *current(life.fleet, self.service).values())
             call = partial(self._run, life, next(iter(current(life.fleet, self.service).values())))
             life.unchanged(call, keeping)
+
+    def _picked(self, life: Life) -> str | None:
+        found = sorted({one.release for place in places(life.fleet) for one in place.containers(self.service).values()})
+        return found[self.pick % len(found)] if found and self.pick is not None else None
 
     def _run(self, life: Life, release: str | None = None) -> None:
         service = life.wanted.get(self.service, Wanted(self.service)).block(life.fleet)
@@ -126,6 +142,8 @@ class Undeploy:
     when_locked: WhenLocked = "wait"
     trouble: Trouble | None = None
     again: bool = False
+    volumes: tuple[str, ...] = ()
+    """Those that go with their data."""
 
     def happen(self, life: Life) -> None:
         """It is not there any more, or is noted as still to go."""
@@ -146,7 +164,41 @@ class Undeploy:
         one = (
             life.wanted.get(self.service or "", Wanted(self.service or "")).block(life.fleet) if self.service else None
         )
-        undeploy(one, None if one else life.fleet.environment(), where, self.destroy, when_locked=self.when_locked)
+        everything = None if one else life.fleet.environment()
+        undeploy(one, everything, where, self.destroy, list(self.volumes), when_locked=self.when_locked)
+
+
+@dataclass(frozen=True)
+class Maintain:
+    """Somebody switches the maintenance page of a service on or off."""
+
+    service: str = "hello"
+    on: bool = True
+    when_locked: WhenLocked = "wait"
+    trouble: Trouble | None = None
+
+    def happen(self, life: Life) -> None:
+        """All droplets show it, or the service; when it failed, what they showed."""
+        was, changes = rules.before(life.lane, self.service), life.changes
+        call = partial(self._run, life)
+        ended = life.run(call, life.visited, self.trouble)
+        now = rules.before(life.lane, self.service)
+        told = life.report(f"maintenance-demo-prod-{self.service}")
+        if isinstance(life.failure, InvalidInput):
+            assert (now, life.changes) == (was, changes)
+            return
+        assert replace(now, pages=was.pages) == was, f"{was} became {now}"
+        if ended == "failed":
+            _check_reason(life, self.trouble, self.when_locked)
+        if ended in ("failed", "cancelled") and not any(one in told for one in (rules.HALF, rules.LOST, "✅", "🚧")):
+            assert now.pages == was.pages, f"{was.pages} became {now.pages}"
+        if ended == "done":
+            assert now.pages == {self.on}
+            life.unchanged(call, life.visited)
+
+    def _run(self, life: Life) -> None:
+        service = life.wanted.get(self.service, Wanted(self.service)).block(life.fleet)
+        maintenance(service, self.on, when_locked=self.when_locked)
 
 
 @dataclass(frozen=True)
@@ -282,6 +334,13 @@ def _check_reason(life: Life, trouble: Trouble | None, when: WhenLocked) -> None
     excused = isinstance(life.failure, Leased) and when == "fail"
     excused = excused or "is just being changed by" in str(life.failure)  # a run that was killed holds a lock still
     assert not (mild and life.clear) or excused, f"it failed without a reason: {life.failure!r}"
+
+
+def _check_runs(life: Life, service: str, was: Before) -> None:
+    """A run that was killed has left what was there running, or its successor."""
+    now = rules.before(life.lane, service)
+    assert not was.running or now.running, f"{was} became {now}"
+    assert not was.data or set(now.current) <= was.data, f"the data is on {set(was.data)}, and it runs on {now.current}"
 
 
 def _others(life: Life, service: str | None, where: str | None = None) -> Names:

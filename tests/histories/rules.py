@@ -1,6 +1,7 @@
 """What is never broken: looked at after each effect of a run, and at its end.
 
-at every moment   a record of ours leads to a droplet that serves its name well; a name that has visitors keeps them
+at every moment   a record of ours leads to a droplet that serves its name well; a name that has visitors keeps them;
+                  what may not run twice does not, on one droplet or on two
 always            what is not ours is as it was; nothing is there twice
 after a success   one release, as many droplets and just the records that were asked for, and nothing left over
 after a failure   what was there before; or, where a part could not be taken back, the error says so
@@ -10,12 +11,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fleet import naming
 from fleet.state import Firewall, Record
 from tests.histories.lane import Lane
-from tests.histories.view import current, expected, leads, places, records
+from tests.histories.view import current, expected, leads, places, records, running
 
 Names = frozenset[str]
 HALF = "not everything could be taken back"
@@ -23,6 +24,8 @@ SERVES = "the release serves everywhere, but what comes after was not finished"
 BACK = "every droplet serves what it served before"
 LOST = "its lock was lost: nothing was taken back"
 """What the report of a failed run says."""
+ALONE = ("store", "cache", "ticker", "nightly")
+"""Services that are on one droplet only, of which no two containers may run."""
 
 
 @dataclass
@@ -42,10 +45,15 @@ class Watch:
         found = records(self.lane.fleet)
         for record in found:
             place = at.get(record.content)
+            if place and self.lane.time.asking and place.takes_turns(record.name):
+                continue  # inside one call of its agent, one release ends before the next one begins
             if (place is None or place.serves(record.name) is None) and record.content not in self.gone:
                 self.broken[f"{record.name} leads to {record.content}, which does not serve it"] = None
         for name in self.keeping - {one.name for one in found if one.content in at}:
             self.broken[f"{name} has lost its visitors"] = None
+        for name, containers in running(self.lane.fleet).items():
+            if name in ALONE and len(containers) > 1:
+                self.broken[f"{name} runs twice: {', '.join(containers)}"] = None
 
     def everywhere(self) -> None:
         """From now on after each effect, on a droplet or in a cloud."""
@@ -59,6 +67,12 @@ class Before:
 
     current: Mapping[str, str]
     leads: frozenset[tuple[str, str]]
+    running: frozenset[str]
+    """The droplets on which what is current runs."""
+    pages: frozenset[bool]
+    """Whether its names show a page, wherever they are routed."""
+    data: frozenset[str]
+    """The droplets that hold a volume of it."""
 
     @property
     def uniform(self) -> bool:
@@ -70,7 +84,13 @@ def before(lane: Lane, service: str) -> Before:
     """What there is of a service now; a record to a droplet that is gone may go, and need not come back."""
     there = {one.machine.address for one in places(lane.fleet)}
     led = frozenset((name, address) for name, address in leads(lane.fleet, service) if address in there)
-    return Before(current(lane.fleet, service), led)
+    return Before(
+        current(lane.fleet, service),
+        led,
+        frozenset(one.droplet.name for one in expected(lane.fleet, service) if one.runs(service)),
+        frozenset(page for one in expected(lane.fleet, service) for page in one.pages(service)),
+        frozenset(one.droplet.name for one in places(lane.fleet) if one.holds(service)),
+    )
 
 
 def twice(lane: Lane) -> list[str]:
@@ -103,8 +123,24 @@ def check_serves(
     assert led == {(name, address) for address in addresses for name in names}
     for place in expected(fleet, service):
         found = place.containers(service)
-        running = {role for role, one in found.items() if one.running}
-        assert running <= {"current"}, f"{place.droplet.name} runs {sorted(running)}"
+        roles = {role for role, one in found.items() if one.running}
+        wanted = {"current"} if service != "nightly" and "current" in found else set()
+        assert roles == wanted, f"{place.droplet.name} runs {sorted(roles)}"
+
+
+def check_kept(lane: Lane, service: str, was: Before) -> None:
+    """What a release does not change, after a deploy or a rollback: the page before it, and where its data is."""
+    now = before(lane, service)
+    assert now.pages <= {True in was.pages}, f"the page: {was.pages} became {now.pages}"
+    assert not was.data or set(now.current) <= was.data, f"the data is on {set(was.data)}, and it runs on {now.current}"
+
+
+def check_interrupted(lane: Lane, service: str, was: Before, report: str) -> None:
+    """A service after a deploy or a rollback that was cancelled: as after one that failed, or as after one that went
+    well, where only its end is missing.
+    """
+    if "✅" not in report:
+        check_failed(lane, service, was, report)
 
 
 def check_failed(lane: Lane, service: str, was: Before, report: str) -> None:
@@ -114,10 +150,11 @@ def check_failed(lane: Lane, service: str, was: Before, report: str) -> None:
         return
     if SERVES in report:
         led = {address for _, address in now.leads}
-        seen = {one.containers(service)["current"].release for one in places(lane.fleet) if one.machine.address in led}
+        there = [one for one in expected(lane.fleet, service) if one.machine.address in led or not led]
+        seen = {one.release for place in there if (one := place.containers(service).get("current"))}
         assert len(seen) == 1, f"mixed: {now}"
     else:
-        assert now == was, f"{was} became {now}"
+        assert replace(now, data=was.data) == was, f"{was} became {now}"
         assert not report or BACK in report, report
 
 

@@ -34,6 +34,8 @@ class Runs:
         """The latest text by its key."""
         self.now = SimpleNamespace(id="", name="")
         """Stands in for `prefect.runtime.flow_run`."""
+        self.told: KeyboardInterrupt | None = None
+        """A signal that reached the run's process while its main thread waited for a step on another one."""
         self._numbers = count(1)
         self._waiting: list[Promise] = []
 
@@ -87,8 +89,13 @@ class Runs:
     def settle(self) -> None:
         """All that waits happens."""
         due, self._waiting = self._waiting, []
-        for one in reversed(due) if self.backwards else due:
+        order = list(reversed(due)) if self.backwards else due
+        for number, one in enumerate(order, 1):
             one.happen()
+            if signal := self.told:
+                self.told = None
+                self._waiting = [one for one in due if one in order[number:]]  # their threads go on
+                raise signal
 
     def publish(self, markdown: str, key: str, description: str) -> None:
         """Stands in for Prefect's artifacts."""
@@ -109,11 +116,18 @@ class Promise:
         self._outcome: Any = None
 
     def happen(self) -> None:
-        """The step, now; a failure is its outcome."""
+        """The step, now; a failure is its outcome. A signal does not reach its thread: there it goes on."""
         try:
             self._outcome = self._call()
+        except KeyboardInterrupt as signal:
+            self._runs.told = signal
+            self.happen()
         except Exception as error:  # as in Prefect, whoever asks for the result is told
             self._outcome = error
+
+    def wait(self, timeout: float) -> None:
+        """Until it has happened."""
+        self._runs.settle()
 
     def result(self, raise_on_failure: bool = True) -> Any:
         """What came of it."""

@@ -166,6 +166,33 @@ class Kill:
 
 
 @dataclass(frozen=True)
+class Cancel:
+    """Somebody cancels the run just before its change of this number.
+
+    It is told once, where it waits; what it has begun on other threads goes on, before or, backwards, after all else.
+    """
+
+    at: int
+    backwards: bool = False
+
+    def lasting(self, lane: Lane) -> Iterator[None]:
+        """It may take back what it has done."""
+        changes: list[str] = []
+
+        def listen(call: str) -> None:
+            if call.startswith("agent.") or call.rpartition(".")[2] in CHANGING:
+                changes.append(call)
+                if len(changes) == self.at:
+                    raise KeyboardInterrupt
+
+        lane.runs.backwards = self.backwards
+        try:
+            yield from _listening(lane, listen)
+        finally:
+            lane.runs.backwards = False
+
+
+@dataclass(frozen=True)
 class Overtaken:
     """The controller sleeps before its call of an agent of this number; its locks end, another run comes and goes.
 

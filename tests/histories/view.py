@@ -33,6 +33,24 @@ class Place:
                 return next((one.release for one in found if one.id in engine._listeners), None)
         return None
 
+    def takes_turns(self, host: str) -> bool:
+        """Whether the name is that of a service of which no two releases may run here."""
+        return any(host in one.hosts and one.stops_first for one in self.machine.engine._found.values())
+
+    def runs(self, service: str) -> bool:
+        """Whether what is current runs."""
+        found = self.containers(service).get("current")
+        return found is not None and found.running
+
+    def pages(self, service: str) -> set[bool]:
+        """Whether its names show a maintenance page: one answer, unless it shows for some of them only."""
+        routes = self.machine.router.table.routes
+        return {one.maintenance is not None for one in routes if naming.service_of(one.container) == service}
+
+    def holds(self, service: str) -> bool:
+        """Whether data of the service is here."""
+        return service in {naming.service_of(owner) for owner in self.machine.engine.volumes.values()}
+
     @property
     def given_up(self) -> set[str | None]:
         """The services that are still to go from here, None for all of them."""
@@ -63,6 +81,17 @@ def current(fleet: Fleet, service: str) -> dict[str, str]:
     """The current release on each droplet where it is expected."""
     found = ((one.droplet.name, one.containers(service).get("current")) for one in expected(fleet, service))
     return {name: seen.release for name, seen in found if seen}
+
+
+def running(fleet: Fleet) -> dict[str, list[str]]:
+    """What runs of each service, by name of container and droplet, but for what is to go from where it is."""
+    found: dict[str, list[str]] = {}
+    for place in places(fleet):
+        for one in place.machine.engine._found.values():
+            service = naming.service_of(one.name)
+            if one.running and not place.given_up & {None, service}:
+                found.setdefault(service, []).append(f"{one.full_name} on {place.droplet.name}")
+    return found
 
 
 def expected(fleet: Fleet, service: str) -> Iterator[Place]:

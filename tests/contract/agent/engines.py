@@ -14,7 +14,8 @@ from agent.server.engine import DockerEngine
 from agent.server.instances import NO_NAMES, Place
 from agent.server.ports import BuildRequest, Engine, EngineError
 from agent.server.secret_files import SecretFiles
-from tests.fakes.engine import FakeEngine, tar
+from tests.fakes.engine import FakeEngine
+from tests.fakes.stock import tar
 
 BUSYBOX = Path("/usr/bin/busybox")
 SOCKET = Path("/var/run/docker.sock")

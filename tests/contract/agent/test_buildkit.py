@@ -18,7 +18,7 @@ from tasks.contexts import pack
 from tasks.sources import MOMENT, recipes
 from tests.contract.agent import engines
 from tests.contract.agent.engines import Lab
-from tests.fakes.engine import tar
+from tests.fakes.stock import tar
 
 CANARY = "canary-5f2d81-of-a-build-secret"
 READS = "/busybox sha256sum /run/secrets/KEY > /sum; /busybox cat /run/secrets/KEY; /busybox ps > /ps"

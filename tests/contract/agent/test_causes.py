@@ -20,8 +20,8 @@ from fleet.remediation.causes import Cause
 from tasks.agents import Unproven, translate
 from tests.contract.agent import engines
 from tests.contract.agent.engines import Lab
-from tests.fakes.engine import tar, untar
 from tests.fakes.router import FakeRouter
+from tests.fakes.stock import tar, untar
 from tests.unit.agent.builders import HOST, NAME, spec
 
 pytestmark = pytest.mark.docker

@@ -12,7 +12,7 @@ from agent import contexts, wire
 from agent.server import archives
 from agent.server.ports import BuildRequest, Engine, EngineAbsent, EngineError
 from tests.contract.agent.engines import Lab, built
-from tests.fakes.engine import tar
+from tests.fakes.stock import tar
 from tests.unit.agent.builders import NAME, spec
 
 TWO_LAYERS = "FROM scratch\nCOPY one /one\nCOPY two /two\n"

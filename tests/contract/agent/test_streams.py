@@ -19,7 +19,7 @@ from agent.server.work import STREAMS
 from tests.contract.agent.engines import context
 from tests.contract.agent.serving import Droplet, droplet
 from tests.contract.sandbox.cloudflare.serving import until
-from tests.fakes.engine import tar, untar
+from tests.fakes.stock import tar, untar
 from tests.unit.agent.builders import HOST, LIMITS, NAME, release
 from tests.unit.agent.test_contexts import REACHES_OUT, packed
 

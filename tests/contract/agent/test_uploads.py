@@ -24,7 +24,7 @@ from tasks import uploads
 from tests.contract.agent.relay import relay
 from tests.contract.agent.serving import NAMED, Droplet, droplet
 from tests.contract.sandbox.cloudflare.serving import until
-from tests.fakes.engine import tar
+from tests.fakes.stock import tar
 from tests.unit.agent.builders import DROPLET, LIMITS
 
 CONTENT = os.urandom(6 << 20)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from agent.server import slots
+from tests.unit.agent.histories import Scene
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -16,3 +17,11 @@ def quick() -> Iterator[None]:
         patch.setattr(slots, "_POLL_SECONDS", 0.001)
         patch.setattr(slots, "RUN_SECONDS", 0.005)
         yield
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    """A droplet on which nothing is yet."""
+    made = Scene()
+    yield made
+    made.close()

@@ -10,7 +10,7 @@ import tarfile
 import pytest
 
 from agent import archives
-from tests.fakes.engine import tar
+from tests.fakes.stock import tar
 
 LAYER = "sha256:" + "1" * 64
 CONFIG = json.dumps({"rootfs": {"diff_ids": [LAYER]}}).encode()

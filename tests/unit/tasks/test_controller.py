@@ -14,7 +14,8 @@ from fleet.errors import InvalidInput, PermanentError
 from fleet.state import Image
 from tasks.sources.controller import Store, open_docker
 from tests.fakes.controller import FakeControllerDocker
-from tests.fakes.engine import FakeEngine, tar
+from tests.fakes.engine import FakeEngine
+from tests.fakes.stock import tar
 
 TAG = "deployer-test-controller:latest"
 DOCKERFILE = b'FROM scratch\nCOPY one /one\nCOPY two /two\nCMD ["/one"]\n'

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from prefect import flow
 
 from fleet.errors import HostsFailed, InvalidInput, RateLimited, TransientError
-from tasks.policy import gather, settle, step
+from tasks.policy import UNDER_WAY_SECONDS, gather, settle, step
 
 pytestmark = pytest.mark.usefixtures("prefect")
 
@@ -77,3 +79,26 @@ def test_settling_gives_results_and_failures_by_host() -> None:
         return results, list(failures)
 
     assert all_of_them() == ({"a": "A"}, ["b"])
+
+
+class UnderWay:
+    """The future of a step that goes on when its run is told to end."""
+
+    def __init__(self) -> None:
+        self.waited: list[float] = []
+
+    def result(self, raise_on_failure: bool) -> str:
+        """Where the signal finds the run's main thread."""
+        raise KeyboardInterrupt
+
+    def wait(self, timeout: float) -> None:
+        """Until it has ended."""
+        self.waited.append(timeout)
+
+
+def test_a_run_that_is_cancelled_waits_a_while_for_every_step_that_is_under_way() -> None:
+    going: Any = [UnderWay(), UnderWay()]
+    with pytest.raises(KeyboardInterrupt):
+        settle(["a", "b"], going)
+    assert [len(one.waited) for one in going] == [1, 1]
+    assert all(0 < seconds <= UNDER_WAY_SECONDS for one in going for seconds in one.waited)
