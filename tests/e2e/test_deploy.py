@@ -99,6 +99,12 @@ def test_only_the_changed_layer_travels(lab: Lab, context: Path) -> None:
     assert 2.0 < float(megabytes) <= 1.5 * 2.1
 
 
+def test_with_several_releases_kept_deploying_again_changes_nothing_either(lab: Lab) -> None:
+    before = lab.ask()["release"]
+    deploy(lab)
+    assert lab.ask()["release"] == before
+
+
 def test_a_run_leaves_what_it_did_on_which_droplet(lab: Lab) -> None:
     run = lab.run("deploy", service=reference("service", "hello"))
     report = lab.artifact(run.id)

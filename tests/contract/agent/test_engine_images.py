@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 from collections.abc import Collection
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from agent import contexts, wire
 from agent.server import archives
 from agent.server.ports import BuildRequest, Engine, EngineAbsent, EngineError
-from tests.contract.agent.engines import Lab, built
+from tests.contract.agent.engines import Lab, built, context, docker
 from tests.fakes.stock import tar
 from tests.unit.agent.builders import NAME, spec
 
 TWO_LAYERS = "FROM scratch\nCOPY one /one\nCOPY two /two\n"
+MANY_STEPS = "FROM scratch\nCOPY one /one\nENV A=1\nCOPY two /two\nENV B=1\nENV C=1\n"
 RUNS = 'FROM scratch\nCOPY one /one\nCMD ["/one"]\n'
 
 
@@ -190,3 +192,27 @@ def test_a_tag_moves_to_the_image_that_is_given_it(lab: Lab) -> None:
         assert lab.engine.image(f"{lab.repository}:given").id == image.id
     with pytest.raises(EngineAbsent):
         lab.engine.tag("sha256:" + "0" * 64, f"{lab.repository}:given")
+
+
+@pytest.mark.docker
+def test_docker_builds_on_an_image_that_was_brought_what_the_first_that_begins_alike_has_not(
+    tmp_path: Path,
+) -> None:
+    with docker(tmp_path) as real:
+        first = build(real, "many", MANY_STEPS, one=b"alike", two=b"first")
+        brought = saved(real.engine, first)
+        forget(real, first, "many")
+        real.engine.load(brought)
+        assert again(real, b"first", first.id) == first.id
+        second = again(real, b"second", first.id)
+        assert again(real, b"second", second, first.id) == second
+        assert again(real, b"second", first.id, second) != second
+
+
+def again(lab: Lab, two: bytes, *known: str) -> str:
+    """The image that another build gives, with these for a cache."""
+    request = BuildRequest(f"{lab.repository}:many", cache_from=known)
+    with closing(lab.engine.build(context(MANY_STEPS, one=b"alike", two=two), request)) as stream:
+        image = list(stream)[-1].image
+    assert image is not None
+    return image.id
