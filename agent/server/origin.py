@@ -83,8 +83,9 @@ class Origin:
 
     def _checked(self, wanted: wire.OriginCertificate) -> bytes:
         try:
-            found = x509.load_pem_x509_certificate(wanted.certificate.encode())
-            x509.load_pem_x509_certificate(wanted.pulls.encode())
+            shown = wanted.certificate.encode() if wanted.certificate else self._certificate.read_bytes()
+            found = x509.load_pem_x509_certificate(shown)
+            x509.load_pem_x509_certificates(wanted.pulls.encode())
         except ValueError as error:
             raise _refused(f"what came is no certificate ({error})") from error
         if found.public_key() != self._key().public_key():

@@ -31,8 +31,8 @@ class SigningRequest(Reply):
 class OriginCertificate(Request):
     """What nginx is to show, and whom it is to admit."""
 
-    certificate: Pem
-    """Of the droplet's own key."""
+    certificate: Pem | None = None
+    """Of the droplet's own key; None: the one that is shown stays."""
     pulls: Pem
     """The authority of the certificates that the edge shows when it pulls."""
     required: bool = False

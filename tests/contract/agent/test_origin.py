@@ -9,8 +9,8 @@ import pytest
 
 from agent import wire
 from agent.client import AgentClient, AgentProblem
-from tests.contract.agent.identities import Authority, first_boot
 from tests.contract.agent.serving import Droplet, droplet
+from tests.fakes.identities import Authority, first_boot
 
 NAMES = ("example.com", "*.example.com")
 

@@ -8,6 +8,7 @@ import ssl
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ import pytest
 from agent import wire
 from agent.server.origin import Origin
 from agent.server.router import Router, Tls
-from tests.contract.agent.identities import Authority, first_boot
+from fleet import origins
 from tests.contract.agent.nginx import SOURCE, Nginx
 from tests.contract.sandbox.cloudflare.serving import free_port
+from tests.fakes.identities import Authority, first_boot
 
 NAME = "a.example.com"
 STRANGER = "127.0.0.9"
@@ -105,3 +107,18 @@ def test_it_is_demanded_no_more_when_that_is_taken_back_and_after_a_restart_as_b
     assert nginx.visit(signer.pem) == 403
     install(nginx, signer, edge, required=False)
     assert nginx.visit(signer.pem) == 421
+
+
+def test_a_certificate_that_is_its_own_authority_is_admitted_and_during_an_exchange_two_of_them(
+    nginx: Shown, tmp_path: Path
+) -> None:
+    signer, now = Authority("origins"), datetime.now(UTC)
+    old, new, other = (origins.new_pulls(now) for _ in range(3))
+    csr = nginx.origin.request(wire.OriginRequest(names=("example.com", "*.example.com"))).csr
+    both = new.certificate + old.certificate
+    order = wire.OriginCertificate(certificate=signer.sign(csr), pulls=both, required=True)
+    assert nginx.origin.install(order).pulls == origins.fingerprint(new.certificate)
+    for pair, status in ((old, 421), (new, 421), (other, 403)):
+        path = tmp_path / "shown.pem"
+        path.write_text(pair.key + pair.certificate)
+        assert nginx.visit(signer.pem, path) == status
