@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test suite test-long check down lock bench-traffic bench-snapshots bench-health bench-controller histories pictures simulate logs-report
+.PHONY: help demo test suite test-long check down lock bench-traffic bench-snapshots bench-health bench-controller bench-agent histories pictures simulate logs-report
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ bench-health: .venv/ready ## what a health round of 100 droplets costs against a
 bench-controller: .venv/ready ## runs a minute of a production controller with one worker and with two
 	@$(PYTHON) tools/host.py test
 	$(BIN)/python -m tests.bench.controller
+
+bench-agent: .venv/ready ## how long the agent takes to answer among crowds of callers (250 ms at p99 at most), and how much memory they cost
+	$(BIN)/python -m tests.bench.agent
 
 pictures: .venv/ready ## take the documentation's pictures anew, from the demo while it runs
 	$(BIN)/python -m tests.browser.pictures

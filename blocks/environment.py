@@ -13,6 +13,7 @@ from blocks.fields import Networks, SecretUrl, Word, logo
 from blocks.notifications import Notifications
 from blocks.snapshot import Snapshot
 from fleet import naming
+from fleet.origins import Mode
 from fleet.spec import EnvironmentSpec
 
 
@@ -74,6 +75,13 @@ class Environment(Block):
         max_length=50,
     )
 
+    origin: Mode = Field(
+        default="full",
+        title="Edge and droplets",
+        description="full: what goes between them is encrypted, and droplets sign their own certificates. strict: each "
+        "proves itself to the other as well, by certificates that `secure-origins` sees to, and droplets answer the "
+        "edge of this zone alone; its token needs Zone Settings Edit and SSL and Certificates Edit.",
+    )
     production: bool = Field(
         default=True,
         title="Production",

@@ -23,6 +23,7 @@ from tasks import (
     kept,
     locks,
     manifests,
+    origins,
     peers,
     plans,
     rollouts,
@@ -90,6 +91,7 @@ def carry_out(order: Order, plan: Plan, lock: Lock, pace: Pace, environment: Env
         report.hosts = hosts = [*plan.keep, *droplets.ready_all(made, environment)]
         tombstones.clear_all(order.service.name, order.owner, hosts, environment)
         peers.welcome(hosts, environment)
+        origins.admit_new(hosts, environment)
         report.step("droplets ready")
         report.image = image = images.obtain_image(hosts[0], order.service, environment)
         report.step("image built")

@@ -16,7 +16,7 @@ from fleet import naming
 from fleet.errors import DeployerError
 from fleet.roll import Move, Moving
 from fleet.state import Droplet, Image
-from tasks import containers, dns, droplets, images, manifests, peers, removal, runs, verifying
+from tasks import containers, dns, droplets, images, manifests, origins, peers, removal, runs, verifying
 from tasks.agents import reach
 from tasks.locks import Lock
 from tasks.policy import gather, reason, step
@@ -30,6 +30,7 @@ def ensure(move: Move, environment: Environment) -> Droplet:
     active = [droplets.wait_active(one, environment.digitalocean) for one in made]
     ready = droplets.ready_all(active, environment)
     peers.welcome(ready, environment)
+    origins.admit_new(ready, environment)
     return ready[0]
 
 

@@ -11,6 +11,7 @@ from agent import keys, wire
 from agent.client.drills import DrillClient
 from agent.client.images import ImageCalls
 from agent.client.keys import KeyClient
+from agent.client.origin import OriginClient
 from agent.client.transport import checked, parsed, translated
 from agent.client.upgrades import UpgradeClient
 from agent.client.ways import AsyncWay
@@ -49,6 +50,11 @@ class AgentClient(ImageCalls):
     def keys(self) -> KeyClient:
         """The calls about the droplet's own key."""
         return KeyClient(self._http)
+
+    @property
+    def origin(self) -> OriginClient:
+        """The calls about the droplet as the edge's origin."""
+        return OriginClient(self._http)
 
     def drills(self, name: str) -> DrillClient:
         """The calls about drills, under the lease of this name and the client's number."""

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from agent.server.door import Door
 from agent.server.settings import Limits
 
 
@@ -47,10 +48,12 @@ class Punctual(H11Protocol):
     """A connection that is held to it."""
 
     lobby: ClassVar[Lobby]
+    door: ClassVar[Door]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """A new one: its first head is to come in time."""
         super().connection_made(transport)
+        self.door.passed(transport.get_extra_info("socket").fileno())
         self.lobby.rest(transport, len(self.connections))
         if not transport.is_closing():
             self.lobby.expect(transport)
@@ -80,7 +83,7 @@ class Punctual(H11Protocol):
         return self.cycle is not None and not self.cycle.response_complete
 
 
-def bounded(limits: Limits) -> type[Punctual]:
-    """The protocol of one server, whose connections know of each other."""
-    members: dict[str, Any] = {"lobby": Lobby(limits)}
+def bounded(limits: Limits, door: Door) -> type[Punctual]:
+    """The protocol of one server, whose connections know of each other, and of the door that they came through."""
+    members: dict[str, Any] = {"lobby": Lobby(limits), "door": door}
     return cast(type[Punctual], type("Bounded", (Punctual,), members))

@@ -273,5 +273,14 @@ class Router(Protocol):
     def status(self, host: str, path: str) -> int:
         """What a visitor of this name is answered by nginx here; raises when there is no answer within 2 s."""
 
+    def asks(self) -> bool:
+        """Whether it asks the edge for a certificate; one of an older base snapshot does not."""
+
+    def present(self, certificate: bytes, required: bool) -> bool:
+        """Have it show this certificate (PEM), which its file holds by now; False: it does already.
+
+        With `required`, whoever shows none of the edge's is refused. Raises when it does not take it up within 10 s.
+        """
+
     def check(self) -> tuple[bool, str]:
         """Whether nginx answers and has the table that it should have, and what is wrong if not."""

@@ -9,10 +9,14 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
+import signal
+import ssl
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
@@ -24,15 +28,29 @@ from agent.unix_http import UnixConnection
 
 CALL_SECONDS: Final = 5.0
 VISIT_SECONDS: Final = 2.0
+RELOAD_SECONDS: Final = 10.0
+_POLL_SECONDS: Final = 0.05
+_LOCAL: Final = "127.0.0.1"
+
+
+class Tls(NamedTuple):
+    """Where nginx speaks TLS, and the file that names its process."""
+
+    port: int
+    pid: Path
+
+
+TLS: Final = Tls(443, Path("/run/nginx.pid"))
 
 
 class Router:
     """The port `agent.server.ports.Router` on the nginx of this droplet; any thread may call."""
 
-    def __init__(self, admin_socket: Path, file: Path, port: int = 80) -> None:
+    def __init__(self, admin_socket: Path, file: Path, port: int = 80, tls: Tls = TLS) -> None:
         self._socket = admin_socket
         self._file = file
         self._port = port
+        self._tls = tls
         self._lock = threading.Lock()
 
     def read(self) -> wire.Routes:
@@ -90,6 +108,43 @@ class Router:
             return False, f"{self._file} is not a table of routes: the next restart of nginx would lose them"
         return (True, "") if kept == used else (False, f"nginx uses another table than {self._file} holds")
 
+    def asks(self) -> bool:
+        """Whether it asks the edge for a certificate."""
+        return self._required() is not None
+
+    def present(self, certificate: bytes, required: bool) -> bool:
+        """Have it show what the file holds by now; False: it does already.
+
+        A new certificate, alone, makes it read its files again: that closes connections on which nothing is asked.
+        """
+        if self._presents(certificate, required):
+            return False
+        try:
+            os.kill(int(self._tls.pid.read_text()), signal.SIGHUP)
+        except (OSError, ValueError) as error:
+            raise RouterError(f"it could not be told of the certificate: {error}") from error
+        end = time.monotonic() + RELOAD_SECONDS
+        while not self._presents(certificate, required):
+            if time.monotonic() > end:
+                raise RouterError(f"it did not take up the certificate within {RELOAD_SECONDS:g} s")
+            time.sleep(_POLL_SECONDS)
+        return True
+
+    def _presents(self, certificate: bytes, required: bool) -> bool:
+        try:
+            shown = ssl.get_server_certificate((_LOCAL, self._tls.port), timeout=VISIT_SECONDS)
+        except OSError:  # of a connection that the reload closed too
+            return False
+        same = ssl.PEM_cert_to_DER_cert(shown) == ssl.PEM_cert_to_DER_cert(certificate.decode())
+        return same and bool(self._required()) == required
+
+    def _required(self) -> bool | None:
+        """Whether whoever shows no certificate of the edge's is refused; None: an older one, which asks for none."""
+        status, content = self._send("GET", "/origin")
+        if status == http.client.NOT_FOUND:
+            return None
+        return bool(_decoded(status, content)["required"])
+
     def _write(self, routes: wire.Routes) -> None:
         before = self._file.read_bytes() if self._file.exists() else None
         write_private(self._file, _text(routes))
@@ -110,16 +165,18 @@ class Router:
             self._ask("PUT", "/routes", before or _text(wire.Routes(routes=())))
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> Any:
+        return _decoded(*self._send(method, path, body))
+
+    def _send(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         connection = UnixConnection(self._socket, CALL_SECONDS)
         try:
             connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
             response = connection.getresponse()
-            status, content = response.status, response.read()
+            return response.status, response.read()
         except (OSError, http.client.HTTPException) as error:
             raise RouterError(f"it does not answer at {self._socket}: {error or type(error).__name__}") from error
         finally:
             connection.close()
-        return _decoded(status, content)
 
 
 def _decoded(status: int, content: bytes) -> Any:

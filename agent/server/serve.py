@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+import socket
 import ssl
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable
 from typing import Final
 
@@ -16,28 +18,43 @@ from agent import keys
 from agent.notify import notify, watchdog_seconds
 from agent.server import containers
 from agent.server.connections import bounded
+from agent.server.door import Door
 from agent.server.ports import Engine, EngineError, Router, RouterError
 from agent.server.secret_files import write_private
 from agent.server.settings import Settings
 
 RECONCILE_SECONDS: Final = 2.0
 HANDSHAKE_BACKLOG: Final = 128
+TLS_BUFFER_BYTES: Final = 64 << 10
+"""What each connection holds from its first moment on; asyncio's own 256 KiB let a thousand silent callers fill
+the agent's memory."""
 log = logging.getLogger("agent")
 
 
-def server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
-    """A server with the droplet's own TLS identity, TLS 1.3 and nothing older."""
+class Server(uvicorn.Server):
+    """A server that lets in whoever comes through its door."""
+
+    def __init__(self, config: uvicorn.Config, door: Door) -> None:
+        super().__init__(config)
+        self._door = door
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen."""
+        await super().startup([self._door, *(sockets or ())])
+
+
+def server(app: ASGIApp, settings: Settings) -> Server:
+    """A server with the droplet's own TLS identity, TLS 1.3 and nothing older; its port is taken from now on."""
+    door = Door(settings.address, settings.port, settings.limits)
     key, certificate = settings.run / "agent.key", settings.run / "agent.pem"
     identity = keys.identity(settings.secret, settings.droplet)
     write_private(key, identity.key)
     write_private(certificate, identity.certificate)
     config = uvicorn.Config(
         app,
-        host=settings.address,
-        port=settings.port,
         ssl_keyfile=str(key),
         ssl_certfile=str(certificate),
-        http=bounded(settings.limits),
+        http=bounded(settings.limits, door),
         loop="asyncio",
         ws="none",
         lifespan="off",
@@ -50,10 +67,11 @@ def server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
         timeout_graceful_shutdown=10,
     )
     config.load()
+    SSLProtocol.max_size = TLS_BUFFER_BYTES
     key.unlink()  # it is in memory now
     assert config.ssl is not None  # noqa: S101 - uvicorn made it from the files above
     config.ssl.minimum_version = ssl.TLSVersion.TLSv1_3
-    return uvicorn.Server(config)
+    return Server(config, door)
 
 
 async def serve(

@@ -36,6 +36,8 @@ class Limits:
     concurrency: int = 32
     connections: int = 128
     """Open connections at once, with and without a request."""
+    handshakes: int = 128
+    """Connections at once that are at their TLS handshake, beside those that are open."""
     head_seconds: float = 10.0
     """How long a connection may take to bring a whole request head; nobody has shown a key before that."""
     lock_seconds: float = 30.0

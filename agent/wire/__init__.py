@@ -73,6 +73,7 @@ from agent.wire.notices import (
     VigilState,
     WebhookChannel,
 )
+from agent.wire.origin import Origin, OriginCertificate, OriginRequest, SigningRequest
 from agent.wire.pauses import Controller, HeldPauses, Pause, PauseBook, Pauses
 from agent.wire.peers import PEER_PORT, Peer, PeerList, Peers, PeerTable
 from agent.wire.problems import Problem
@@ -147,6 +148,9 @@ __all__ = [
     "Name",
     "Neighbour",
     "Node",
+    "Origin",
+    "OriginCertificate",
+    "OriginRequest",
     "Pause",
     "PauseBook",
     "Pauses",
@@ -168,6 +172,7 @@ __all__ = [
     "Room",
     "Route",
     "Routes",
+    "SigningRequest",
     "SlackChannel",
     "Slot",
     "Socket",

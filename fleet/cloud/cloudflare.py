@@ -14,6 +14,7 @@ import httpx
 from fleet import naming
 from fleet.cloud.budget import Budget, Window
 from fleet.cloud.clients import Account, Clients
+from fleet.cloud.origins import CloudflareOrigins
 from fleet.errors import DeployerError, InvalidInput, NotFound, PermanentError, RateLimited, Refused, TransientError
 from fleet.state import Record, TokenFacts
 
@@ -65,6 +66,11 @@ class Cloudflare:
     def sdk(self) -> Any:
         """The vendor's client; it never repeats a call by itself."""
         return CLIENTS.get(self._account)
+
+    @property
+    def origins(self) -> CloudflareOrigins:
+        """The zone's origins."""
+        return CloudflareOrigins(self._call, lambda: self.sdk, lambda: self.zone_id)
 
     @cached_property
     def zone_id(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
+from fleet.origins import Pair, Pulls
 from fleet.state import Action, Droplet, DropletRequest, Firewall, Record, Rule, Size, Snapshot, TokenFacts
 
 ActionType = Literal["power_on", "power_off", "shutdown", "reboot", "power_cycle"]
@@ -150,6 +151,32 @@ class Dns(Protocol):
 
     def read_edge_ranges(self) -> tuple[str, ...]:
         """Addresses (CIDR) from which the edge connects to origins."""
+
+    @property
+    def origins(self) -> Origins:
+        """The zone's origins."""
+
+
+class Origins(Protocol):
+    """What the edge demands of a zone's origins, and shows them; `Refused` where the token may not."""
+
+    def sign(self, csr: str, names: tuple[str, ...]) -> str:
+        """A certificate (PEM) that the edge trusts, for a signing request and these names."""
+
+    def read_mode(self) -> str:
+        """How the edge speaks with origins: off, flexible, full or strict."""
+
+    def set_mode(self, mode: str) -> None:
+        """Has the edge speak with origins so from now on."""
+
+    def read_pulls(self) -> Pulls:
+        """What the edge shows to origins, the newest certificate first."""
+
+    def add_pulls(self, pair: Pair) -> None:
+        """Gives the edge a certificate to show."""
+
+    def show_pulls(self) -> None:
+        """Has the edge show its certificate to origins."""
 
 
 class Cloud(Protocol):

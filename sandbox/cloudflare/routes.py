@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from sandbox.cloudflare import origin_ca, records, zones
+from sandbox.cloudflare import origin_ca, origin_pulls, records, zones
 from sandbox.cloudflare.envelope import RateLimit, answer, body, page
 from sandbox.cloudflare.errors import CloudflareError, invalid
 from sandbox.cloudflare.gate import guarded, token_id
@@ -24,6 +24,7 @@ def router(store: Store, token: str, *, limit: RateLimit | None = None) -> APIRo
     routes = APIRouter(route_class=guarded(token, limit or RateLimit()))
     _account_routes(routes, store, token)
     _zone_routes(routes, store)
+    origin_pulls.add_routes(routes, store)
     _record_routes(routes, store)
     _record_changes(routes, store)
     _unknown_route(routes)

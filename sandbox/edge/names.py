@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from sandbox.cloudflare.origin_pulls import shown
 from sandbox.cloudflare.zones import all_zones, read_records, read_ssl
 from sandbox.edge.pages import Failure
 from sandbox.store import Store
@@ -21,6 +22,8 @@ class Site:
     name: str
     addresses: tuple[str, ...]
     ssl: str
+    pulls: str = ""
+    """Key and certificate that the edge shows to origins (PEM); empty: none."""
 
 
 def real_name(host: str) -> str:
@@ -39,7 +42,8 @@ def find_site(store: Store, name: str) -> Site:
         raise Failure(530, 1016, f"{name} has no address (A) record in the zone {zone['name']}.")
     if not any(record["proxied"] for record in records):
         raise Failure(530, 1001, f"The records of {name} are not proxied: the edge does not serve them.")
-    return Site(name, tuple(record["content"] for record in records), read_ssl(store, zone["id"])["value"])
+    addresses = tuple(record["content"] for record in records)
+    return Site(name, addresses, read_ssl(store, zone["id"])["value"], shown(store, zone["id"]))
 
 
 def zone_of(store: Store, name: str) -> JSON | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import ssl
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -47,8 +48,7 @@ class Origins:
     def __init__(self, origin_ca: Callable[[], str], connect_seconds: float) -> None:
         self._origin_ca = origin_ca
         self._timeout = ClientTimeout(total=None, sock_connect=connect_seconds, sock_read=ANSWER_SECONDS)
-        self._unchecked = _unchecked()
-        self._strict: ssl.SSLContext | None = None
+        self._contexts: dict[tuple[bool, str], ssl.SSLContext] = {}
         self._session: ClientSession | None = None
 
     async def open(self) -> None:
@@ -80,16 +80,26 @@ class Origins:
 
     def way(self, site: Site, address: str) -> Way:
         """How to reach one address of a site in the zone's mode."""
-        return Way(address, site.name, self._tls(site.ssl))
+        return Way(address, site.name, self._tls(site.ssl, site.pulls))
 
-    def _tls(self, mode: str) -> ssl.SSLContext | None:
+    def _tls(self, mode: str, pulls: str) -> ssl.SSLContext | None:
         if mode in ("off", "flexible"):
             return None
-        if mode != "strict":
-            return self._unchecked
-        if self._strict is None:
-            self._strict = ssl.create_default_context(cadata=self._origin_ca())
-        return self._strict
+        wanted = mode == "strict", pulls
+        if wanted not in self._contexts:
+            strict = ssl.create_default_context(cadata=self._origin_ca()) if mode == "strict" else _unchecked()
+            self._contexts[wanted] = _showing(strict, pulls)
+        return self._contexts[wanted]
+
+
+def _showing(context: ssl.SSLContext, pulls: str) -> ssl.SSLContext:
+    """The same, with the key and certificate that origins get to see."""
+    if pulls:
+        with tempfile.NamedTemporaryFile("w") as file:  # closed to others; OpenSSL takes keys from files alone
+            file.write(pulls)
+            file.flush()
+            context.load_cert_chain(file.name)
+    return context
 
 
 def _unchecked() -> ssl.SSLContext:

@@ -14,7 +14,9 @@ from itertools import count
 from fleet import naming
 from fleet.cloud.ports import ActionType
 from fleet.errors import DeployerError, InvalidInput, NotFound, PermanentError
+from fleet.origins import Pair, Pulls
 from fleet.state import Action, Droplet, DropletRequest, Firewall, Record, Rule, Size, Snapshot, TokenFacts
+from tests.fakes.identities import Authority
 
 START = datetime(2026, 11, 24, 2, 15, tzinfo=UTC)
 STATUS_AFTER: dict[str, str] = {
@@ -380,6 +382,49 @@ class FakeDigitalOcean:
         self.tags = FakeTags(self)
 
 
+class FakeOrigins:
+    """The port `Origins`; `mode`, and the pairs that were added."""
+
+    def __init__(self, faults: Faults, zone: str) -> None:
+        self._faults, self._zone = faults, zone
+        self._authority = Authority("Origin CA")
+        self.mode = "full"
+        self.enabled = False
+        self.pairs: list[Pair] = []
+
+    def sign(self, csr: str, names: tuple[str, ...]) -> str:
+        """A certificate of the fake's own authority."""
+        self._faults.enter("origins.sign")
+        if not all(name == self._zone or name.endswith(f".{self._zone}") for name in names):
+            raise InvalidInput(f"{names} are not all of the zone {self._zone}.")
+        return self._authority.sign(csr)
+
+    def read_mode(self) -> str:
+        """The mode."""
+        self._faults.enter("origins.read_mode")
+        return self.mode
+
+    def set_mode(self, mode: str) -> None:
+        """Another mode."""
+        self._faults.enter("origins.set_mode")
+        self.mode = mode
+
+    def read_pulls(self) -> Pulls:
+        """What was added, the newest first."""
+        self._faults.enter("origins.read_pulls")
+        return Pulls(self.enabled, tuple(pair.certificate for pair in reversed(self.pairs)))
+
+    def add_pulls(self, pair: Pair) -> None:
+        """One more."""
+        self._faults.enter("origins.add_pulls")
+        self.pairs.append(pair)
+
+    def show_pulls(self) -> None:
+        """From now on."""
+        self._faults.enter("origins.show_pulls")
+        self.enabled = True
+
+
 class FakeCloudflare:
     """The records of one zone; satisfies `fleet.cloud.ports.Dns`."""
 
@@ -389,6 +434,7 @@ class FakeCloudflare:
         self.token = TokenFacts(None, (zone,))
         self._ids = count(1)
         self.all: dict[str, Record] = {}
+        self.origins = FakeOrigins(self.faults, zone)
 
     def add(self, name: str, address: str, comment: str = "") -> Record:
         """Makes a record appear that somebody else made, unless the comment is ours."""

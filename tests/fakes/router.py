@@ -80,6 +80,7 @@ class FakeRouter:
     """The port `agent.server.ports.Router` in memory; kept honest by `tests/contract/agent/test_router.py`.
 
     `down` makes every call fail, `refusing` (a reason) only changes of the table; `drift` is what `check` complains of.
+    `old` makes it one that asks nobody for a certificate.
     `busy` sets requests in flight by (container, release). `get` is a visitor's request.
     """
 
@@ -89,6 +90,8 @@ class FakeRouter:
         self.down = False
         self.refusing = ""
         self.drift = ""
+        self.old = False
+        self.presented: tuple[bytes, bool] | None = None
         self.busy: Counter[tuple[str, str]] = Counter()
         self.counted: Counter[tuple[str, str]] = Counter()
         self.failed: Counter[tuple[str, str]] = Counter()
@@ -111,6 +114,19 @@ class FakeRouter:
                 raise RouterError(f"it answered 400: {self.refusing or f'a host occurs twice: {twice[0]}'}")
             self.table = wanted
             return True
+
+    def asks(self) -> bool:
+        """Whether it is not `old`."""
+        with self._call("asks"):
+            return not self.old
+
+    def present(self, certificate: bytes, required: bool) -> bool:
+        """Show a certificate, unless it is `refusing`; says whether that is another than before."""
+        with self._call("present"):
+            if self.refusing:
+                raise RouterError(f"it did not take up the certificate: {self.refusing}")
+            before, self.presented = self.presented, (certificate, required)
+            return before != self.presented
 
     def in_flight(self, container: str, release: str) -> int:
         """What `busy` says."""

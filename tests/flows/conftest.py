@@ -30,6 +30,7 @@ MODULES = (
     "firewalls",
     "health",
     "images",
+    "origins",
     "room",
     "leftovers",
     "locks",

@@ -31,6 +31,7 @@ from agent.server.peers_conf import Site
 from agent.server.settings import NotReady, Settings, load
 from fleet.state import DropletRequest
 from tests.fakes.engine import FakeEngine
+from tests.fakes.identities import first_boot
 from tests.fakes.proxy import FakeProxy
 from tests.fakes.router import FakeRouter
 from tests.transports import abort_all
@@ -70,6 +71,7 @@ class Machine(ABC):
             path = folder / str(file["path"]).removeprefix("/")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(file["content"])
+        first_boot(folder / "state" / "tls")
         self.says(machine=wire.fingerprint(request.name.encode()), host_keys=(f"key of {request.name}",))
 
     def says(self, **changes: Any) -> None:

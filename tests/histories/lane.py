@@ -46,6 +46,7 @@ LOGGING = (
     "maintenance_report",
     "moves",
     "notices",
+    "origins",
     "peers",
     "plans",
     "policy",

@@ -1,6 +1,7 @@
 -- What the agent asks over the admin socket.
 local cjson = require "cjson.safe"
 local counters = require "counters"
+local origin = require "origin"
 local routes = require "routes"
 
 local M = {}
@@ -30,6 +31,10 @@ function M.counters()
         list[#list + 1] = entry
     end
     return give(200, #list == 0 and "[]" or cjson.encode(list))
+end
+
+function M.origin()
+    return give(200, cjson.encode { required = origin.required })
 end
 
 function M.healthz()

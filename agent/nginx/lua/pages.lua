@@ -31,6 +31,12 @@ function M.unknown()
         .. "that points the name at the servers that know it.")
 end
 
+-- Whoever asks is not the edge.
+function M.stranger()
+    return give(403, "Please ask through the front door",
+        "This server answers the edge of its zone alone, and whoever asked is not it.")
+end
+
 -- The service is under maintenance: a page for browsers, which ask for HTML by name, and a line for everybody else.
 function M.maintenance(page)
     local title, text = "Under maintenance", page.message

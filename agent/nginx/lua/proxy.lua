@@ -1,11 +1,13 @@
 -- A request's way: find its container when it comes, count it out when it goes.
 local counters = require "counters"
+local origin = require "origin"
 local pages = require "pages"
 local routes = require "routes"
 
 local M = {}
 
 function M.enter()
+    if origin.refuses() then return pages.stranger() end
     local route = routes.find((ngx.var.host or ""):lower())
     if not route then return pages.unknown() end
     -- Nobody is sent to the container, nor counted for it: what is in flight there ends, and nothing new comes.

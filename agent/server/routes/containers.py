@@ -9,13 +9,14 @@ from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from agent import wire
 from agent.runs import KEPT, Runs
 from agent.server import containers, keeping, maintenance, recreation, rollout
 from agent.server.context import Context
 from agent.server.errors import Failure
+from agent.server.flowing import Flowing
 from agent.server.ports import LogEntry, full_name
 from agent.server.routes.leases import Fencing
 from agent.server.slots import Service
@@ -54,9 +55,7 @@ def _reading(router: APIRouter, context: Context) -> None:
         target = await context.work.call(_log_of, context, name, role)
         if not follow:
             return await context.work.call(_tail, context, target, tail, since)
-        async with context.work.stream_slot():
-            pass  # with no place free, this is the last moment at which the answer can say so
-        return StreamingResponse(_follow(context, target, tail, since), media_type="application/x-ndjson")
+        return Flowing(context.work, _follow(context, target, tail, since), media_type="application/x-ndjson")
 
     @router.get("/{name}/runs", summary="The latest runs of a scheduled container, newest first")
     async def runs(name: Name, limit: Limit = 100) -> wire.JobRuns:
@@ -150,10 +149,9 @@ def _tail(context: Context, target: str, tail: int, since: datetime | None) -> w
 
 async def _follow(context: Context, target: str, tail: int, since: datetime | None) -> AsyncIterator[bytes]:
     """A line of ASCII for each line of the log: some readers take U+2028 and its like for the end of one."""
-    async with context.work.stream_slot():
-        stream = await context.work.call(context.engine.logs, target, tail=tail, since=since, follow=True)
-        async for entry in context.work.pump(stream):
-            yield _line(entry).model_dump_json(ensure_ascii=True).encode() + b"\n"
+    stream = await context.work.call(context.engine.logs, target, tail=tail, since=since, follow=True)
+    async for entry in context.work.pump(stream):
+        yield _line(entry).model_dump_json(ensure_ascii=True).encode() + b"\n"
 
 
 def _line(entry: LogEntry) -> wire.LogLine:

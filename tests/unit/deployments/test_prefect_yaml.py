@@ -72,6 +72,7 @@ def test_health_what_is_pending_and_snapshots_are_looked_at_and_nothing_else_run
         "finish-undeploys": ["*/2 * * * *"],
         "health-check": ["* * * * *"],
         "refresh-snapshots": ["*/5 * * * *"],
+        "secure-origins": ["17 * * * *"],
     }
 
 

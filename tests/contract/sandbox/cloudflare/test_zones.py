@@ -7,6 +7,7 @@ from typing import Any
 import cloudflare as sdk
 import httpx
 import pytest
+import trustme
 from cloudflare import Cloudflare
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -126,3 +127,30 @@ def test_a_bad_certificate_request_is_refused(cloudflare: Cloudflare, change: di
     request = {"csr": _csr(), "hostnames": ["example.test"], "request_type": "origin-ecc", **change}
     with pytest.raises(sdk.BadRequestError):
         cloudflare.origin_ca_certificates.create(**request)  # type: ignore[arg-type]
+
+
+def _pair() -> tuple[str, str]:
+    issued = trustme.CA().issue_cert("edge.example.test")
+    return issued.cert_chain_pems[0].bytes().decode(), issued.private_key_pem.bytes().decode()
+
+
+def test_a_certificate_for_origin_pulls_is_kept_without_giving_its_key_again(
+    cloudflare: Cloudflare, zone_id: str, http: httpx.Client
+) -> None:
+    part, (certificate, key) = cloudflare.origin_tls_client_auth, _pair()
+    made = part.zone_certificates.create(zone_id=zone_id, certificate=certificate, private_key=key)
+    assert made is not None
+    assert made.status == "active"
+    assert part.settings.get(zone_id=zone_id).enabled is False  # type: ignore[union-attr]  # it answers
+    assert part.settings.update(zone_id=zone_id, enabled=True).enabled is True  # type: ignore[union-attr]  # so too
+    listed = http.get(f"/zones/{zone_id}/origin_tls_client_auth")
+    assert [one["id"] for one in listed.json()["result"]] == [made.id]
+    assert "PRIVATE" not in listed.text
+    part.zone_certificates.delete(str(made.id), zone_id=zone_id)
+    assert http.get(f"/zones/{zone_id}/origin_tls_client_auth").json()["result"] == []
+
+
+def test_a_key_that_does_not_belong_to_its_certificate_is_refused(cloudflare: Cloudflare, zone_id: str) -> None:
+    part = cloudflare.origin_tls_client_auth.zone_certificates
+    with pytest.raises(sdk.BadRequestError):
+        part.create(zone_id=zone_id, certificate=_pair()[0], private_key=_pair()[1])

@@ -8,6 +8,9 @@ import httpx
 import pytest
 import trustme
 
+from sandbox.cloudflare.origin_pulls import PULLS
+from sandbox.cloudflare.zones import find_zone
+from sandbox.store import Store
 from tests.contract.sandbox.cloudflare.serving import trusting
 from tests.contract.sandbox.edge.conftest import FIRST, SECOND, Ports, Serve, Zone
 
@@ -104,4 +107,25 @@ def test_mode_strict_takes_an_origin_ca_certificate(
     serve(FIRST, tls=origin_tls)
     zone.point("hello", FIRST)
     zone.ssl("strict")
+    assert visitor.get("/", headers={"Host": "hello.example.test"}).status_code == 200
+
+
+def test_the_edge_shows_its_certificate_to_origins_once_that_is_switched_on(
+    visitor: httpx.Client, zone: Zone, serve: Serve, origin_tls: ssl.SSLContext, store: Store
+) -> None:
+    shown = trustme.CA()
+    shown.configure_trust(origin_tls)
+    origin_tls.verify_mode = ssl.CERT_REQUIRED
+    serve(FIRST, tls=origin_tls)
+    zone.point("hello", FIRST)
+    zone.ssl("strict")
+    assert visitor.get("/", headers={"Host": "hello.example.test"}).status_code in {520, 525}
+    issued = shown.issue_cert("edge.example.test")
+    pair = {
+        "certificate": issued.cert_chain_pems[0].bytes().decode(),
+        "private_key": issued.private_key_pem.bytes().decode(),
+    }
+    found = find_zone(store, "example.test")
+    assert found is not None
+    store.put(PULLS, found["id"], {"enabled": True, "certificates": [pair]})
     assert visitor.get("/", headers={"Host": "hello.example.test"}).status_code == 200
