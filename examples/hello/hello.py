@@ -21,12 +21,19 @@ BEAT_SECONDS = 1.0
 SLOW_SECONDS = 5.0
 SOCKETS: set[web.WebSocketResponse] = set()
 """Pages that are open."""
+FAREWELL = b"another release serves now"
 
 
 class Counter:
     """Requests that were answered here."""
 
     count = 0
+
+
+class Leaving:
+    """Whether this container was told to end."""
+
+    now = False
 
 
 def broken() -> bool:
@@ -83,6 +90,8 @@ async def live(request: web.Request) -> web.WebSocketResponse:
         async for message in socket:
             if message.type is WSMsgType.ERROR:
                 break
+        if Leaving.now:  # aiohttp 3.8 wakes this before `goodbye` has said anything, and would end it as any other
+            await socket.close(code=WSCloseCode.GOING_AWAY, message=FAREWELL)
     finally:
         beat.cancel()
         SOCKETS.discard(socket)
@@ -97,8 +106,9 @@ async def _beat(socket: web.WebSocketResponse) -> None:
 
 async def goodbye(_: web.Application) -> None:
     """Tells every open page that this container goes, so that it comes back to another."""
+    Leaving.now = True
     for socket in list(SOCKETS):
-        await socket.close(code=WSCloseCode.GOING_AWAY, message=b"another release serves now")
+        await socket.close(code=WSCloseCode.GOING_AWAY, message=FAREWELL)
 
 
 def application() -> web.Application:

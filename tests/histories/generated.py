@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.histories.life import Wanted
+from tests.histories.life import KINDS, WEB, Wanted
 from tests.histories.operations import (
     FOREIGN,
     AnotherDeploy,
@@ -17,6 +17,7 @@ from tests.histories.operations import (
     Foreign,
     ForeignGone,
     LoseRecord,
+    Maintain,
     Operation,
     RollBack,
     Silence,
@@ -24,11 +25,21 @@ from tests.histories.operations import (
     Wait,
     Wake,
 )
-from tests.histories.trouble import AgentDies, CloudFails, CloudflareDown, Ill, Kill, NginxRefuses, Overtaken, ReplyLost
+from tests.histories.trouble import (
+    AgentDies,
+    Cancel,
+    CloudFails,
+    CloudflareDown,
+    Ill,
+    Kill,
+    NginxRefuses,
+    Overtaken,
+    ReplyLost,
+)
 
 MACHINES, FLAGS, CALLS = st.integers(0, 3), st.booleans(), st.integers(1, 40)
 WHEN = st.sampled_from(["wait", "wait", "wait", "fail"])
-NAMES = st.sampled_from(["hello", "hello", "hello", "shop"])
+NAMES = st.sampled_from(["hello", "hello", "hello", "hello", "shop", *KINDS])
 HOSTS = st.sampled_from([("",), ("",), ("",), ("", "new."), ("new.",)])
 WANTED = st.builds(Wanted, NAMES, st.sampled_from("abc"), st.integers(1, 4), HOSTS)
 
@@ -51,6 +62,7 @@ def begun(wanted: Wanted, contents: str) -> list[Operation]:
 TROUBLE = often(
     (6, st.none()),
     (6, st.builds(Kill, at=CALLS, backwards=FLAGS)),
+    (3, st.builds(Cancel, at=CALLS, backwards=FLAGS)),
     (2, st.builds(CloudFails, at=CALLS, for_good=FLAGS)),
     (1, st.builds(ReplyLost, st.sampled_from(["dns.ensure", "droplets.ensure"]))),
     (1, st.builds(CloudflareDown, at=st.integers(1, 8))),
@@ -58,11 +70,13 @@ TROUBLE = often(
     (1, st.builds(NginxRefuses, MACHINES)),
     (4, st.builds(AgentDies, MACHINES, st.integers(1, 40), FLAGS, FLAGS)),
 )
-GOING = st.sampled_from(["hello", "hello", "hello", "shop", None])
+GOING = st.sampled_from(["hello", "hello", "hello", "hello", "shop", *KINDS, None])
+PICKS = st.none() | st.integers(0, 3)
 OPERATIONS = often(
     (8, st.builds(Deploy, WANTED, FLAGS, st.integers(0, 2), FLAGS, WHEN, TROUBLE, FLAGS)),
     (1, st.builds(overtaken, WANTED, st.integers(1, 4), st.integers(1, 20))),
-    (3, st.builds(RollBack, NAMES, WHEN, TROUBLE)),
+    (3, st.builds(RollBack, NAMES, WHEN, TROUBLE, PICKS)),
+    (2, st.builds(Maintain, st.sampled_from(WEB), FLAGS, WHEN, TROUBLE)),
     (4, st.builds(Undeploy, GOING, st.none() | MACHINES, FLAGS, WHEN, TROUBLE, FLAGS)),
     (2, st.builds(Finish, TROUBLE, FLAGS)),
     (2, st.builds(Silence, MACHINES)),
