@@ -1,4 +1,4 @@
-"""All blocks of a type are found, however many there are, on a real Prefect server."""
+"""All blocks of a type are found, on a real Prefect server."""
 
 from __future__ import annotations
 
@@ -7,54 +7,51 @@ from collections.abc import Iterator
 import pytest
 from prefect.client.orchestration import get_client
 
-from blocks.snapshot import Snapshot
 from fleet.errors import PermanentError
 from tasks import documents, health, mirrors, rolls
 from tests.unit.blocks import examples
 
 pytestmark = pytest.mark.usefixtures("prefect")
-THREE = [f"page-{number}" for number in range(3)]
+THREE = ["page-0", "page-1", "page-2"]
 
 
 @pytest.fixture
-def pages_of_two(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A server that gives two at a time; what a test has saved goes at its end."""
-    monkeypatch.setattr(documents, "PAGE", 2)
+def saved() -> Iterator[None]:
+    """Three snapshots, which go at the end of a test, with all else that it saved."""
+    for name in THREE:
+        examples.snapshot(name=name).save(name)
     yield
     with get_client(sync_client=True) as client:
-        for slug in ("snapshot", "service", "environment"):
-            for one in documents.list_all(slug):
+        for slug in ("service", "environment", "snapshot"):
+            for one in client.read_block_documents_by_type(slug):
                 client.delete_block_document(one.id)
 
 
-@pytest.mark.usefixtures("pages_of_two")
-def test_snapshots_services_and_environments_on_later_pages_are_found_too() -> None:
-    for name in THREE:
-        examples.snapshot(name=name).save(name)
+@pytest.mark.usefixtures("saved")
+def test_the_server_knows_no_pages_and_gives_all_documents_at_once() -> None:
+    with get_client(sync_client=True) as client:
+        page = client.read_block_documents_by_type("snapshot", offset=1, limit=1)
+    assert {one.name for one in page} == {one.name for one in documents.list_all("snapshot")} >= {*THREE}, (
+        "if a later Prefect has pages here, `list_all` has to read them"
+    )
+    assert {*mirrors.documents()} >= {*THREE}
+
+
+@pytest.mark.usefixtures("saved")
+def test_environments_and_the_services_of_one_of_them_are_found() -> None:
+    for name in THREE[:2]:
         environment = examples.environment(project=name, snapshot=None)
         environment.save(f"{name}-prod")
         examples.service(environment=environment).save(name)
-    assert {*mirrors.documents()} >= {*THREE}
-    assert {one.title() for one in health.list_environments()} >= {f"{name}-prod" for name in THREE}
-    assert len(rolls.list_services(environment)) == 1, "the last of them"
+    assert {one.title() for one in health.list_environments()} >= {f"{name}-prod" for name in THREE[:2]}
+    assert [one.environment.title() for one in rolls.list_services(environment)] == [environment.title()]
 
 
-@pytest.mark.usefixtures("pages_of_two")
-def test_a_page_that_is_just_full_is_followed_by_another_look() -> None:
-    before = len(documents.list_all(Snapshot.get_block_type_slug()))
-    for name in THREE[:2]:
-        examples.snapshot(name=name).save(name)
-    assert len(documents.list_all(Snapshot.get_block_type_slug())) == before + 2
-
-
-@pytest.mark.usefixtures("pages_of_two")
+@pytest.mark.usefixtures("saved")
 def test_more_than_anybody_has_are_refused_and_not_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(documents, "MOST", 1)
-    for name in THREE:
-        examples.snapshot(name=name).save(name)
-    with pytest.raises(PermanentError, match="more than 1 blocks of the type snapshot"):
-        documents.list_all(Snapshot.get_block_type_slug())
-    monkeypatch.undo()
+    with pytest.raises(PermanentError, match="and 1 are the most that is worked with"):
+        documents.list_all("snapshot")
 
 
 def test_a_type_that_the_server_does_not_know_has_none() -> None:
