@@ -23,7 +23,7 @@ def saved() -> Iterator[None]:
     yield
     with get_client(sync_client=True) as client:
         for slug in ("service", "environment", "snapshot"):
-            for one in client.read_block_documents_by_type(slug):
+            for one in documents.list_all(slug):
                 client.delete_block_document(one.id)
 
 
