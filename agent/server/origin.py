@@ -83,8 +83,8 @@ class Origin:
 
     def _checked(self, wanted: wire.OriginCertificate) -> bytes:
         try:
-            shown = wanted.certificate.encode() if wanted.certificate else self._certificate.read_bytes()
-            found = x509.load_pem_x509_certificate(shown)
+            given = wanted.certificate
+            found = x509.load_pem_x509_certificate(given.encode()) if given else self._shown()
             x509.load_pem_x509_certificates(wanted.pulls.encode())
         except ValueError as error:
             raise _refused(f"what came is no certificate ({error})") from error

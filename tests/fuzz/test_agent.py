@@ -82,8 +82,8 @@ def the_holder(agent: Agent, case: Case[Any]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("caller", [anybody, the_holder])
-def test_no_call_whatever_makes_the_agent_fail(agent: Agent, caller: Called) -> None:
-    logging.getLogger("agent").setLevel(logging.CRITICAL)
+def test_no_call_whatever_makes_the_agent_fail(agent: Agent, caller: Called, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, "agent")
     document = schemathesis.openapi.from_asgi("/openapi.json", agent.app, headers=agent.headers)
     failed: list[str] = []
     for found in document.get_all_operations():

@@ -14,6 +14,7 @@ import pytest
 import trustme
 from fastapi import FastAPI
 
+from fleet.cloud import cloudflare
 from fleet.cloud.cloudflare import Cloudflare
 from fleet.cloud.digitalocean import DigitalOcean, api
 from fleet.cloud.ports import Cloud, Dns
@@ -31,6 +32,14 @@ Foreign = Callable[[str, str], str]
 ByHand = Callable[[Record, bool, int], object]
 """Has somebody set whether a record is proxied, and its TTL."""
 TOKEN = "cloudflare-token"
+
+
+@pytest.fixture(autouse=True)
+def unspent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other tests of this process have called in the last minute leaves these their budgets."""
+    for budget in (api.BUDGET, cloudflare.BUDGET):
+        monkeypatch.setattr(budget, "_spent", [])
+        monkeypatch.setattr(budget, "_closed_until", 0.0)
 
 
 @pytest.fixture
