@@ -6,11 +6,14 @@ connections in it. Where there are too many, the one that has been at it longest
 
 from __future__ import annotations
 
+import gc
 import socket
 from typing import Any, Final
 
 from agent.server.settings import Limits
 
+_SWEEP: Final = 256
+"""So many that gave way are swept up at once; see `serve.settle`."""
 _DEAD_MILLISECONDS: Final = 120_000
 """How long the other end may leave what was sent to it unanswered, or unread."""
 _LIFE_SIGNS: Final = (
@@ -27,11 +30,12 @@ class Door(socket.socket):
     """Listens on an IPv4 address and port; raises OSError where it cannot."""
 
     def __init__(self, address: str, port: int, limits: Limits) -> None:
-        super().__init__(socket.AF_INET, socket.SOCK_STREAM)
+        super().__init__(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # else asyncio leaves Nagle's delay on
         self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.bind((address, port))
         self._limit = limits.handshakes
         self._waiting: dict[int, socket.socket] = {}
+        self._gone = 0
 
     def accept(self) -> tuple[socket.socket, Any]:
         """The next connection, at its handshake from now on."""
@@ -52,6 +56,9 @@ class Door(socket.socket):
         self._waiting = {number: one for number, one in self._waiting.items() if one.fileno() == number}
         while len(self._waiting) > self._limit:
             oldest = self._waiting.pop(next(iter(self._waiting)))
+            self._gone += 1
+            if self._gone % _SWEEP == 0:
+                gc.collect()
             try:
                 oldest.shutdown(socket.SHUT_RDWR)  # its transport finds the end, and closes it
             except OSError:

@@ -15,6 +15,8 @@ ARCHIVES = frozenset({"/images/load", "/images/build"})
 """Routes whose body is streamed to the disk; every other one, but for the next two, takes a small JSON document."""
 UPLOADS = "/uploads/"
 UPGRADE = "/upgrade"
+RESERVED = 8
+"""Of the calls at once, those that no large body may take: a crowd of uploads keeps no health round out."""
 log = logging.getLogger("agent.access")
 
 
@@ -35,7 +37,7 @@ class Gate:
         if _length(scope) > limit:
             await reply(*describe(TooLarge(limit)), {"connection": "close"})(scope, receive, send)
             return
-        if self._inside >= self._limits.concurrency:
+        if self._inside >= self._limits.concurrency - (RESERVED if _is_large(scope["path"]) else 0):
             problem = wire.Problem(code="busy", message="The agent has its hands full.", hint="Ask again in a second.")
             await reply(503, problem, {"retry-after": "1", "connection": "close"})(scope, receive, send)
             return
@@ -48,8 +50,7 @@ class Gate:
     def _limit(self, path: str) -> int:
         if path == UPGRADE:
             return self._limits.bundle_bytes
-        is_large = path in ARCHIVES or path.startswith(UPLOADS)
-        return self._limits.archive_bytes if is_large else self._limits.json_bytes
+        return self._limits.archive_bytes if _is_large(path) else self._limits.json_bytes
 
 
 class AccessLog:
@@ -88,6 +89,10 @@ class AccessLog:
         fields = {"method": scope["method"], "path": scope["path"][:200], "status": status, "ms": round(seconds * 1000)}
         fields["client"] = scope["client"][0] if scope.get("client") else ""
         log.log(logging.DEBUG if quiet else logging.INFO, "call", extra={"fields": fields})
+
+
+def _is_large(path: str) -> bool:
+    return path in ARCHIVES or path.startswith(UPLOADS)
 
 
 def _length(scope: Scope) -> int:

@@ -1,17 +1,22 @@
 """`make bench-agent`: how long `/node` takes while crowds are at the agent's port, and how much memory they cost.
 
 The real agent's process with its own TLS and production limits, over a Docker in memory. While each crowd is there,
-`/node` is asked a hundred times, one after the other, each time on a connection of its own.
+`/node` is asked a hundred times, one after the other, each time on a connection of its own. The crowd is a process of
+its own, so that what it costs itself is not taken for the agent's slowness; on a machine of two cores it is, in part.
 """
 
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from http import HTTPStatus
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -19,15 +24,17 @@ from rich.console import Console
 from rich.table import Table
 
 from agent.server.settings import MIB
-from tests.contract.agent.crowds import Crowd, Ends
-from tests.contract.agent.process import Process, process
+from tests.contract.agent.crowds import PATIENCE, Crowd, Ends, Known
+from tests.contract.agent.process import Process, chosen, process
 from tests.unit.agent.builders import NAME
 
 LOOKS = 100
 WRONG_KEYS = 10_000
 AT_ONCE = 200
+RETRY_AFTER = 2.0
 AT_MOST = 0.25
 """Seconds that `/node` may take at the 99th percentile."""
+Look = tuple[int, float]
 Scene = Callable[[Crowd], AbstractAsyncContextManager[Counter[str]]]
 console = Console(highlight=False)
 
@@ -40,10 +47,13 @@ async def nobody(crowd: Crowd) -> AsyncIterator[Counter[str]]:
 
 @asynccontextmanager
 async def uploads(crowd: Crowd) -> AsyncIterator[Counter[str]]:
-    """50 that upload 2 MiB each, again and again."""
+    """50 that upload 2 MiB each, again and again, and wait as they are told where there is no place."""
 
     async def send(number: int) -> int:
-        return await crowd.upload(number, 2 * MIB)
+        status = await crowd.upload(number, 2 * MIB)
+        if status != HTTPStatus.OK:
+            await asyncio.sleep(RETRY_AFTER)
+        return status
 
     async with repeated(50, send) as found:
         yield found
@@ -82,7 +92,7 @@ async def silent(crowd: Crowd) -> AsyncIterator[Counter[str]]:
 
 @asynccontextmanager
 async def wrong_keys(crowd: Crowd) -> AsyncIterator[Counter[str]]:
-    """10,000 wrong keys, 200 at once, from 200 addresses."""
+    """Wrong keys, 200 at once from 200 addresses, up to 10,000."""
     left = iter(range(WRONG_KEYS))
 
     async def knock(number: int) -> int | None:
@@ -119,24 +129,55 @@ SCENES: dict[str, Scene] = {
 }
 
 
-async def watch(crowd: Crowd, scene: Scene) -> tuple[list[float], Counter[str]]:
-    """How long each look took while the crowd was there, and what the crowd was answered."""
-    async with scene(crowd) as found:
-        looks = [await crowd.seconds("/node") for _ in range(LOOKS)]
-    return looks, found
+def watch(running: Process, title: str) -> tuple[list[Look], Counter[str]]:
+    """How long each look took while the crowd was there, in a process of its own, and what the crowd was answered."""
+    processes = multiprocessing.get_context("spawn")
+    there, over, told = processes.Event(), processes.Event(), processes.Queue()
+    place = running.settings.state.parent, running.port
+    crowd = processes.Process(target=gather, args=(title, place, there, over, told))
+    crowd.start()
+    try:
+        there.wait(PATIENCE)
+        taken = asyncio.run(looks(Crowd(running)))
+        over.set()
+        return taken, told.get(timeout=PATIENCE)
+    finally:
+        over.set()
+        crowd.join(PATIENCE)
+
+
+async def looks(crowd: Crowd) -> list[Look]:
+    """The status and seconds of each look, one after the other."""
+    return [await crowd.timed("/node") for _ in range(LOOKS)]
+
+
+def gather(title: str, place: tuple[Path, int], there: Event, over: Event, told: Queue[Counter[str]]) -> None:
+    """A crowd at an agent's port, until it is over; tells what it was answered."""
+
+    async def stay() -> Counter[str]:
+        async with SCENES[title](Crowd(Known(chosen(place[0]), place[1]))) as found:
+            there.set()
+            await asyncio.to_thread(over.wait)
+        return found
+
+    told.put(asyncio.run(stay()))
 
 
 def main() -> int:
     """All of it; the exit status is 1 when a crowd keeps `/node` longer than it may."""
-    table = Table("crowd", "/node p50", "p99", "memory", "answers to the crowd", title="The agent among crowds")
+    table = Table(
+        "crowd", "/node p50", "p99", "refused", "memory", "answers to the crowd", title="The agent among crowds"
+    )
     slowest = 0.0
     with tempfile.TemporaryDirectory() as folder, process(Path(folder)) as running:
         running.deploy(1)
-        for title, scene in SCENES.items():
-            looks, found = asyncio.run(watch(Crowd(running), scene))
-            p99 = quantiles(looks, n=100)[-1]
+        for title in SCENES:
+            looked, found = watch(running, title)
+            taken = [seconds for status, seconds in looked if status == HTTPStatus.OK]
+            p99 = quantiles(taken, n=100)[-1]
             slowest = max(slowest, p99)
-            table.add_row(title, f"{median(looks) * 1000:.0f} ms", f"{p99 * 1000:.0f} ms", memory(running), told(found))
+            figures = (f"{median(taken) * 1000:.0f} ms", f"{p99 * 1000:.0f} ms", str(LOOKS - len(taken)))
+            table.add_row(title, *figures, memory(running), told(found))
     console.print(table)
     console.print(f"p99 at most {AT_MOST * 1000:.0f} ms wanted; the slowest was {slowest * 1000:.0f} ms.")
     return 0 if slowest <= AT_MOST else 1

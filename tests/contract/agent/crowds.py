@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import Any, Protocol
 
 from agent import keys, wire
 from agent.client.transport import options
-from tests.contract.agent.serving import Droplet
+from agent.server.settings import Settings
 from tests.unit.agent.builders import DROPLET
 
 PATIENCE = 60.0
@@ -24,11 +24,31 @@ CUT = 0
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
+class Called(Protocol):
+    """What a crowd has to know of an agent."""
+
+    @property
+    def settings(self) -> Settings:
+        """Whose secret it has."""
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """An agent of another process."""
+
+    settings: Settings
+    port: int
+
+
 @dataclass(frozen=True)
 class Crowd:
     """Everybody who calls one agent."""
 
-    droplet: Droplet
+    droplet: Called
 
     @cached_property
     def trust(self) -> ssl.SSLContext:
@@ -66,16 +86,14 @@ class Crowd:
         fields = f"Host: a\r\n{wire.KEY_HEADER}: {shown}\r\nContent-Length: {length}\r\n"
         return f"{method} {path} HTTP/1.1\r\n{fields}\r\n".encode()
 
-    async def seconds(self, path: str) -> float:
-        """How long a call takes that must be answered well."""
+    async def timed(self, path: str) -> tuple[int, float]:
+        """The status of a call, and the seconds that it took."""
         began = time.monotonic()
-        assert await self.ask("GET", path) == 200
-        return time.monotonic() - began
+        return await self.ask("GET", path), time.monotonic() - began
 
     async def upload(self, number: int, size: int) -> int:
         """The whole of something large, at once."""
-        content = number.to_bytes(4, "big") * (size // 4)
-        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        content, digest = large(number, size)
         return await self.ask("PUT", f"/uploads/{digest}?total={len(content)}", content)
 
     @asynccontextmanager
@@ -110,6 +128,13 @@ class Crowd:
         finally:
             over.set()
             await asyncio.gather(*calls)
+
+
+@lru_cache(maxsize=64)
+def large(number: int, size: int) -> tuple[bytes, str]:
+    """Something large, and its digest."""
+    content = number.to_bytes(4, "big") * (size // 4)
+    return content, f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 async def statuses(calls: list[Awaitable[int]]) -> Counter[int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -28,6 +29,8 @@ from tests.unit.agent.builders import NAME, settings
 
 LINE = "x" * 1000
 SPARE = 1 << 20
+AS_ON_A_DROPLET = {**os.environ, "MALLOC_ARENA_MAX": "2"}
+"""As the agent's unit has it: what threads have let go of is used again."""
 
 
 def chosen(folder: Path) -> Settings:
@@ -67,12 +70,16 @@ def process(folder: Path) -> Iterator[Process]:
     command = [sys.executable, "-m", "tests.contract.agent.process", str(folder)]
     with (
         FakeEngine() as engine,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=AS_ON_A_DROPLET
+        ) as child,
     ):
         assert child.stdout is not None
         image = engine.add_image(b"one", b"two", tag="hello:1")  # the same as the child's, whose id is its content's
-        yield Process(engine, FakeRouter(), chosen(folder), int(json.loads(child.stdout.readline())), image, child)
-        child.terminate()
+        try:
+            yield Process(engine, FakeRouter(), chosen(folder), int(json.loads(child.stdout.readline())), image, child)
+        finally:
+            child.terminate()
 
 
 def main(folder: Path) -> None:
@@ -94,6 +101,7 @@ def obey(engine: FakeEngine) -> None:
 
 async def run(server: serve.Server) -> None:
     """Serve, and say where."""
+    serve.settle()
     serving = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)

@@ -62,6 +62,12 @@ def test_whoever_is_gone_takes_no_place(door: Door, stack: ExitStack) -> None:
     assert not is_over(first)
 
 
+def test_a_connection_is_known_as_tcp_so_that_no_answer_waits_for_the_one_before_to_be_acknowledged(
+    door: Door, stack: ExitStack
+) -> None:
+    assert come(door, stack)[1].proto == socket.IPPROTO_TCP
+
+
 def test_an_end_that_vanished_without_a_word_is_noticed_within_two_minutes(door: Door, stack: ExitStack) -> None:
     _, ours = come(door, stack)
     assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
