@@ -75,7 +75,7 @@ class Ui:
         """Answers the UI's question."""
         self.login = login
         self.page.goto(f"{self.base}/v2/login")
-        self.page.get_by_role("textbox").fill(login)
+        self.page.get_by_role("textbox").fill(login, timeout=SCREEN_MS)
         self.page.get_by_role("button", name="Login").click()
         expect(self.page.get_by_role("link", name="Deployments")).to_be_visible(timeout=SCREEN_MS)
 
