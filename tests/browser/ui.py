@@ -31,6 +31,8 @@ SWITCHES = (
 )
 SCREEN_MS = 30_000
 """How long anything on the screen may take to appear."""
+FIRST_MS = 120_000
+"""How long the first page may: it fetches the whole of the UI, on a machine that may be busy."""
 RUN_MS = 300_000
 """How long a run may take."""
 CLICKS = 5
@@ -75,7 +77,7 @@ class Ui:
         """Answers the UI's question."""
         self.login = login
         self.page.goto(f"{self.base}/v2/login")
-        self.page.get_by_role("textbox").fill(login, timeout=SCREEN_MS)
+        self.page.get_by_role("textbox").fill(login, timeout=FIRST_MS)
         self.page.get_by_role("button", name="Login").click()
         expect(self.page.get_by_role("link", name="Deployments")).to_be_visible(timeout=SCREEN_MS)
 
