@@ -73,8 +73,8 @@ class Worker:
 
     name: str
     queues: tuple[str, ...]
-    """None: all of them."""
     limit: int
+    """So many runs at once."""
 
     def arguments(self) -> list[str]:
         """What follows `prefect` on its command line."""
@@ -87,8 +87,13 @@ def workers(settings: Settings) -> dict[str, Worker]:
     """The workers, by the name of their process."""
     return {
         "prefect-worker": Worker("local", (PEOPLE,), settings.runs),
-        "prefect-rounds": Worker("local-rounds", (ROUNDS, HEALING), ROUNDS_AT_ONCE),
+        "prefect-rounds": rounds_worker("local-rounds"),
     }
+
+
+def rounds_worker(name: str) -> Worker:
+    """The worker of what is scheduled, and of what heals."""
+    return Worker(name, (ROUNDS, HEALING), ROUNDS_AT_ONCE)
 
 
 def start(settings: Settings) -> None:
@@ -104,11 +109,6 @@ def start_workers(settings: Settings) -> None:
     values = {**os.environ, **environment(settings), **worker_values()}
     for name, worker in workers(settings).items():
         Process(name, settings.home).start([_prefect(), *worker.arguments()], values, ROOT)
-
-
-def worker_arguments(settings: Settings, name: str) -> list[str]:
-    """What follows `prefect` on the command line of a worker of this name that serves all queues."""
-    return Worker(name, (), settings.runs).arguments()
 
 
 def worker_values() -> dict[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from deployments import server
 from deployments.production.settings import ProductionSettings
 from deployments.settings import ROOT
+from tasks.queues import PEOPLE
 
 PATIENCE = 60
 """How often a client asks again, two seconds apart, while the gateway says that the API is away. Prefect's own default
@@ -77,14 +78,16 @@ def services(settings: ProductionSettings) -> Part:
 
 
 def workers(settings: ProductionSettings) -> tuple[Part, ...]:
-    """Workers of the one pool; which of them takes a run is chance."""
-    return tuple(_worker(settings, number) for number in range(1, settings.workers + 1))
+    """Those of what people start, of which any takes a run, and one of the rounds, which no waiting run holds up."""
+    names = [f"worker-{number}" for number in range(1, settings.workers + 1)]
+    people = [server.Worker(name, (PEOPLE,), settings.runs) for name in names]
+    return tuple(_worker(settings, one) for one in (*people, server.rounds_worker("rounds")))
 
 
-def _worker(settings: ProductionSettings, number: int) -> Part:
-    command = (*prefect(), *server.worker_arguments(settings, f"worker-{number}"))
+def _worker(settings: ProductionSettings, worker: server.Worker) -> Part:
+    command = (*prefect(), *worker.arguments())
     values = {**_client_values(settings), **server.worker_values()}
-    return Part(f"deployer-worker-{number}", command, values, _client_secrets(settings), ends_alone=True)
+    return Part(f"deployer-{worker.name}", command, values, _client_secrets(settings), ends_alone=True)
 
 
 def migration(settings: ProductionSettings) -> Part:

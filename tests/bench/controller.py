@@ -52,7 +52,7 @@ def measure(stack: Stack, runs: int) -> tuple[float, float]:
         asyncio.run(ensure_pool())
         asyncio.run(ensure_closed())
         trial.register()
-        first, second = workers(stack.settings)
+        first, second, _ = workers(stack.settings)
         stack.supervisor.start(first)
         rate(stack, 2)  # the first run of a worker warms what the others find warm
         alone = rate(stack, runs)

@@ -19,11 +19,12 @@ from fleet import naming
 from fleet.errors import HostsFailed, InvalidInput
 from flows.deploy import deploy
 from flows.roll import roll
+from tests.fakes.deaths import Death
 from tests.flows.artifacts import latest
 from tests.flows.fleet_of_fakes import DOMAIN, Fleet
 from tests.flows.machines import Machine
 from tests.flows.test_kept import Usage
-from tests.flows.test_undeploy_kills import LEASE, Death
+from tests.flows.test_undeploy_kills import LEASE
 from tests.flows.ward import grown
 from tests.unit.agent.test_leases import Clock
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -20,6 +19,7 @@ from flows.deploy import deploy
 from flows.rotate_keys import rotate_keys
 from flows.undeploy import undeploy
 from tasks.agents import ring_of
+from tests.fakes.deaths import Death
 from tests.fakes.router import Killed
 from tests.flows.artifacts import latest
 from tests.flows.fleet_of_fakes import Fleet
@@ -75,27 +75,6 @@ def turned_token(fleet: Fleet, former: str = OLD) -> Environment:
     update = {"token": SecretStr(NEW), "former_token": SecretStr(former), "seed": seed}
     digitalocean = environment.digitalocean.model_copy(update=update)
     return environment.model_copy(update={"digitalocean": digitalocean})
-
-
-class Death:
-    """The controller's death just before its `number`th change, which is just after the one before."""
-
-    def __init__(self, number: int) -> None:
-        self.changes: list[str] = []
-        self._number, self.over = number, False
-
-    def guarded(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        """A changing call that may come to nothing."""
-
-        def guard(*args: Any, **kwargs: Any) -> Any:
-            if not self.over:
-                self.changes.append(name)
-                self.over = len(self.changes) == self._number
-            if self.over:
-                raise Killed(name)
-            return call(*args, **kwargs)
-
-        return guard
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from fleet.state import Firewall
 from flows.deploy import deploy
 from flows.finish_undeploys import finish_undeploys
 from flows.undeploy import undeploy
-from tests.fakes.router import Killed
+from tests.fakes.deaths import Death
 from tests.flows.artifacts import latest
 from tests.flows.fleet_of_fakes import Fleet
 from tests.flows.machines import Machine
@@ -42,27 +42,6 @@ AGENT = (
     "begin_maintenance",
     "end_maintenance",
 )
-
-
-class Death:
-    """The controller's death just before its `number`th change, which is just after the one before."""
-
-    def __init__(self, number: int) -> None:
-        self.changes: list[str] = []
-        self._number, self.over = number, False
-
-    def guarded(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        """A changing call that may come to nothing."""
-
-        def guard(*args: Any, **kwargs: Any) -> Any:
-            if not self.over:
-                self.changes.append(name)
-                self.over = len(self.changes) == self._number
-            if self.over:
-                raise Killed(name)
-            return call(*args, **kwargs)
-
-        return guard
 
 
 @contextmanager

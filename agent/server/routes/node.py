@@ -40,20 +40,9 @@ def routes(context: Context) -> APIRouter:
 
     @router.get("/node", summary="Docker, nginx, disk, memory, load, clock, and all containers with verdicts")
     async def node(observer: Observer = "anonymous", clock: Clock = None) -> wire.Node:
-        look = _look(observer, clock)
         if observer == wire.HEALTH_ROUND:
             await context.work.call(context.vigil.round)
-        docker, nginx = await asyncio.gather(context.work.call(_docker, context), context.work.call(_nginx, context))
-        answers = docker.verdict == "healthy"  # one that hangs is asked nothing more: each call would wait in vain
-        found = await context.work.call(_found, context) if answers else ()
-        verdicts = await _verdicts(context, found, look)
-        described = await context.work.call(
-            containers.describe, found, context.router, lambda one: verdicts[one.id], context.watchdog.told
-        )
-        await context.work.call(context.cursors.save)
-        judged = await context.work.call(_vitals, context, look)
-        keeps = await context.work.call(_keeps, context) if answers else None
-        return _node(context, docker, nginx, judged, described, keeps)
+        return await _looked_at(context, _look(observer, clock))
 
     @router.get("/{container_name}/health", summary="The health rule, for one container")
     async def container_health(
@@ -63,19 +52,7 @@ def routes(context: Context) -> APIRouter:
         clock: Clock = None,
         why: bool = False,
     ) -> wire.Verdict:
-        look = _look(observer, clock)
-        try:
-            await context.work.call(context.engine.version)  # whether it hangs is known sooner by this
-            found = await context.work.call(context.engine.instances, container_name)
-        except EngineDown as error:
-            return health.unknown(str(error))
-        instance = next((one for one in found if one.role == role), None)
-        if instance is None:
-            message = f"There is no {full_name(container_name, role)} on this droplet."
-            raise Failure(404, "not_found", message, "GET /containers lists what is here.")
-        verdict = await context.work.call(_told, context, instance, found, look, why)
-        await context.work.call(context.cursors.save)
-        return verdict
+        return await _container(context, container_name, role, _look(observer, clock), why)
 
     @router.post("/restart", summary="The agent ends, and systemd starts it anew; containers do not notice")
     async def restart_agent() -> wire.Ping:
@@ -93,6 +70,35 @@ def routes(context: Context) -> APIRouter:
 
 def _look(observer: str, clock: datetime | None) -> _Look:
     return _Look(observer, None if clock is None else datetime.now(UTC) - clock)
+
+
+async def _looked_at(context: Context, look: _Look) -> wire.Node:
+    docker, nginx = await asyncio.gather(context.work.call(_docker, context), context.work.call(_nginx, context))
+    answers = docker.verdict == "healthy"  # one that hangs is asked nothing more: each call would wait in vain
+    found = await context.work.call(_found, context) if answers else ()
+    verdicts = await _verdicts(context, found, look)
+    described = await context.work.call(
+        containers.describe, found, context.router, lambda one: verdicts[one.id], context.watchdog.told
+    )
+    await context.work.call(context.cursors.save)
+    judged = await context.work.call(_vitals, context, look)
+    keeps = await context.work.call(_keeps, context) if answers else None
+    return _node(context, docker, nginx, judged, described, keeps)
+
+
+async def _container(context: Context, name: str, role: wire.Slot, look: _Look, why: bool) -> wire.Verdict:
+    try:
+        await context.work.call(context.engine.version)  # whether it hangs is known sooner by this
+        found = await context.work.call(context.engine.instances, name)
+    except EngineDown as error:
+        return health.unknown(str(error))
+    instance = next((one for one in found if one.role == role), None)
+    if instance is None:
+        message = f"There is no {full_name(name, role)} on this droplet."
+        raise Failure(404, "not_found", message, "GET /containers lists what is here.")
+    verdict = await context.work.call(_told, context, instance, found, look, why)
+    await context.work.call(context.cursors.save)
+    return verdict
 
 
 async def _verdicts(context: Context, found: tuple[Instance, ...], look: _Look) -> dict[str, wire.Verdict]:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query, Request
 
 from agent import wire
 from agent.server.context import Context
+from agent.server.uploads import Writer
 
 Digest = Annotated[str, Path(pattern=wire.DIGEST)]
 _BUFFER: Final = 1 << 20
@@ -32,18 +33,22 @@ def routes(context: Context) -> APIRouter:
         async with context.work.stream_slot():
             writer = await call(uploads.begin, digest, offset, total)
             try:
-                buffer = bytearray()
-                try:
-                    async for chunk in request.stream():
-                        buffer += chunk
-                        if len(buffer) >= _BUFFER:
-                            await call(uploads.append, writer, bytes(buffer))
-                            buffer.clear()
-                finally:  # what came before the connection broke need not come again
-                    if buffer:
-                        await call(uploads.append, writer, bytes(buffer))
+                await _written(context, request, writer)
                 return await call(uploads.end, writer)
             finally:
                 await call(uploads.close, writer)
 
     return router
+
+
+async def _written(context: Context, request: Request, writer: Writer) -> None:
+    append, buffer = context.uploads.append, bytearray()
+    try:
+        async for chunk in request.stream():
+            buffer += chunk
+            if len(buffer) >= _BUFFER:
+                await context.work.call(append, writer, bytes(buffer))
+                buffer.clear()
+    finally:  # what came before the connection broke need not come again
+        if buffer:
+            await context.work.call(append, writer, bytes(buffer))

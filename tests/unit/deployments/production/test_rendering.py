@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from deployments.production.rendering import variables
 from deployments.production.roles import Role
 from deployments.production.settings import ProductionSettings, load
 from fleet.errors import InvalidInput
+from tasks.queues import LIMITS, PEOPLE
 
 SECRETS = ("canary-admin", "canary-machine", "canary-redis", "canary-database")
 
@@ -37,10 +39,21 @@ def settings(tmp_path: Path) -> ProductionSettings:
     )
 
 
-def test_there_are_two_api_servers_and_two_workers_and_services_apart(settings: ProductionSettings) -> None:
+def test_api_servers_and_workers_are_two_and_services_and_rounds_apart(settings: ProductionSettings) -> None:
     names = [part.name.removeprefix("deployer-") for part in parts(settings)]
-    assert names == ["redis", "api-1", "api-2", "gateway", "services", "worker-1", "worker-2"]
+    assert names == ["redis", "api-1", "api-2", "gateway", "services", "worker-1", "worker-2", "rounds"]
     assert all("--no-services" in part.command for part in parts(settings) if "-api-" in part.name)
+
+
+def test_no_worker_that_people_may_fill_with_waiting_runs_is_one_of_the_rounds(settings: ProductionSettings) -> None:
+    served = {part.name: queues(part) for part in parts(settings) if "worker" in part.command}
+    assert served["deployer-worker-1"] == served["deployer-worker-2"] == {PEOPLE}
+    assert served["deployer-rounds"] == {*LIMITS} - {PEOPLE}
+
+
+def queues(part: Part) -> set[str]:
+    """What a worker serves."""
+    return {word for asked, word in itertools.pairwise(part.command) if asked == "--work-queue"}
 
 
 def test_a_worker_knows_neither_the_database_nor_redis(settings: ProductionSettings) -> None:
